@@ -1,0 +1,80 @@
+"""Notices queue → order. What cannot be settled now is tried again, then kept as a dead letter."""
+
+from __future__ import annotations
+
+import os
+import time
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from cardshop.adapters.orders import DynamoOrders
+from cardshop.adapters.payments import provider
+from cardshop.adapters.queue import SqsNoticeQueue, loads
+from cardshop.adapters.settings import ChannelSettings
+from cardshop.adapters.timeline import DynamoTimeline
+from cardshop.adapters.workflow import StepFunctions
+from cardshop.domain.errors import ShopError
+from cardshop.usecases.confirm_payment import ConfirmPayment, Outcome
+
+logger = Logger(service="cardshop", utc=True)
+metrics = Metrics(namespace="Cardshop", service="cardshop")
+processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+
+#: A signed notice that the provider denies is asked about this often (it may run ahead of the provider's own books).
+_DENIALS = 3
+_ALARMED = {Outcome.MISMATCH, Outcome.IRREGULAR}
+
+
+@cache
+def _confirm() -> ConfirmPayment:
+    return ConfirmPayment(
+        orders=DynamoOrders(),
+        timeline=DynamoTimeline(),
+        channels=ChannelSettings(os.environ["CHANNELS_PREFIX"]),
+        provider=provider,
+        workflow=StepFunctions(os.environ["STATE_MACHINE_ARN"]),
+        clock=lambda: time.time_ns() // 1_000_000,
+    )
+
+
+class TryAgain(Exception):
+    """The message goes back to the queue, for a little longer each time."""
+
+
+def record_handler(record: SQSRecord) -> None:
+    trade_id = record.message_attributes["trade_id"].string_value if record.message_attributes else None
+    logger.append_keys(trade_id=trade_id)
+    tries = int(record.attributes.approximate_receive_count)
+    try:
+        outcomes = _confirm()(loads(record.body))
+    except ShopError as error:
+        _again_later(record, tries)
+        logger.warning("not confirmed", extra={"code": error.code, "why": error.detail, "tries": tries})
+        raise TryAgain(error.code) from error
+    for outcome in outcomes:
+        logger.info("notice handled", extra={"outcome": outcome})
+        if outcome in _ALARMED:
+            metrics.add_metric("IrregularNotices", MetricUnit.Count, 1)
+    if Outcome.DENIED in outcomes:
+        metrics.add_metric("DeniedNotices", MetricUnit.Count, 1)
+        if tries < _DENIALS:
+            _again_later(record, tries)
+            raise TryAgain("denied")
+
+
+def _again_later(record: SQSRecord, tries: int) -> None:
+    base = int(os.environ["RETRY_SECONDS"])
+    url = os.environ["NOTICES_QUEUE_URL"]
+    SqsNoticeQueue(url).delay(record.receipt_handle, min(900, base * 2 ** (tries - 1)))
+
+
+@logger.inject_lambda_context(clear_state=True)
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> Any:
+    return process_partial_response(event, record_handler, processor, context)

@@ -1,0 +1,44 @@
+"""POST /admin/products/{sku}/cards: load a file of codes, one a line."""
+
+from __future__ import annotations
+
+import os
+import time
+from functools import cache
+
+from aws_lambda_powertools.event_handler import Response
+
+from cardshop.adapters.catalogue import DynamoCatalogue
+from cardshop.adapters.sealing import KmsSealer
+from cardshop.adapters.settings import fixed_secret
+from cardshop.adapters.stock import DynamoSealedCards
+from cardshop.api.http import Door, answer, logger
+from cardshop.api.operators import operator
+from cardshop.domain import card_file
+from cardshop.usecases.import_cards import ImportCards
+
+door = Door()
+
+
+@cache
+def _import() -> ImportCards:
+    return ImportCards(
+        catalogue=DynamoCatalogue(),
+        sealed=DynamoSealedCards(),
+        sealer=KmsSealer(os.environ["SEALING_KEY"]),
+        secret=fixed_secret(os.environ["CARD_ID_SECRET"]),
+        clock=lambda: time.time_ns() // 1_000_000,
+    )
+
+
+@door.route("POST", "/admin/products/<sku>/cards")
+def load(sku: str) -> Response[str]:
+    who = operator(door)
+    imported = _import()(sku, card_file.codes(door.body))
+    batch = imported.batch
+    logger.info("imported", extra={"sku": sku, "batch": batch.batch, "cards": batch.cards, "operator": who})
+    shown = {"sku": sku, "batch": batch.batch, "imported": batch.cards, "duplicates": imported.duplicates}
+    return answer(200 if imported.already else 201, shown)
+
+
+handler = door.handler

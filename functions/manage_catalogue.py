@@ -1,0 +1,39 @@
+"""PUT /admin/products/{sku}: create or change a product."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from aws_lambda_powertools.event_handler import Response
+
+from cardshop.adapters.catalogue import DynamoCatalogue
+from cardshop.api import schemas
+from cardshop.api.http import Door, answer, logger, money
+from cardshop.api.operators import operator
+from cardshop.domain.card import SKU
+from cardshop.domain.errors import Unprocessable
+from cardshop.domain.money import Money
+from cardshop.domain.product import Product
+
+door = Door()
+
+
+@cache
+def _catalogue() -> DynamoCatalogue:
+    return DynamoCatalogue()
+
+
+@door.route("PUT", "/admin/products/<sku>")
+def save(sku: str) -> Response[str]:
+    who = operator(door)
+    if not SKU.fullmatch(sku):
+        raise Unprocessable("sku: letters, digits, dot, dash and underscore, at most 64")
+    body = schemas.read(schemas.ProductRequest, door.body)
+    product = Product(sku, body.name, Money(body.price.minor, body.price.currency), body.status == "on_sale")
+    _catalogue().save(product)
+    logger.info("product saved", extra={"sku": sku, "operator": who, "product_status": body.status})
+    shown = {"sku": sku, "name": product.name, "price": money(product.price), "status": body.status}
+    return answer(200, shown)
+
+
+handler = door.handler

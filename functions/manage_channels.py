@@ -1,0 +1,48 @@
+"""PUT /admin/channels/{channel}: configure an account at a payment provider."""
+
+from __future__ import annotations
+
+import os
+import re
+from functools import cache
+
+from aws_lambda_powertools import Metrics
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.metrics import MetricUnit
+
+from cardshop.adapters.payments import provider
+from cardshop.adapters.settings import ChannelSettingsStore
+from cardshop.api import schemas
+from cardshop.api.http import Door, answer, logger
+from cardshop.api.operators import operator
+from cardshop.domain.errors import Unprocessable
+from cardshop.usecases.manage_channels import ManageChannels
+
+door = Door()
+metrics = Metrics(namespace="Cardshop", service="cardshop")
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+
+
+@cache
+def _manage() -> ManageChannels:
+    return ManageChannels(
+        store=ChannelSettingsStore(os.environ["CHANNELS_PREFIX"], os.environ["SETTINGS_KEY"]),
+        provider=provider,
+        plain_http=os.environ["PLAIN_HTTP_PROVIDERS"] == "true",
+    )
+
+
+@door.route("PUT", "/admin/channels/<channel>")
+def save(channel: str) -> Response[str]:
+    who = operator(door)
+    if not _NAME.fullmatch(channel):
+        raise Unprocessable("channel: lower-case letters, digits and dashes, at most 32")
+    body = schemas.read(schemas.ChannelRequest, door.body)
+    saved = _manage()(channel, body.provider, body.settings())
+    logger.info("channel saved", extra={"channel": channel, "provider": saved.provider, "operator": who})
+    metrics.add_metric("PaymentSettingsChanged", MetricUnit.Count, 1)  # an intruder's first aim: always an alarm
+    return answer(200, {"channel": channel, "provider": saved.provider, **saved.settings})
+
+
+handler = metrics.log_metrics(door.handler)

@@ -1,0 +1,94 @@
+"""POST /orders: accept an order and open its payment."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from functools import cache
+
+from aws_lambda_powertools.event_handler import Response
+
+from cardshop.adapters.catalogue import DynamoCatalogue
+from cardshop.adapters.orders import DynamoOrders
+from cardshop.adapters.payments import provider
+from cardshop.adapters.settings import ChannelSettings, SigningKeys, fixed_secret, public_url
+from cardshop.adapters.stock import DynamoPool
+from cardshop.api import orders as present
+from cardshop.api import schemas, tokens
+from cardshop.api.http import Door, answer, logger, money, rfc3339
+from cardshop.domain.errors import InvalidIdempotencyKey
+from cardshop.domain.order import Actor
+from cardshop.usecases.place_order import PlaceOrder, Wish
+
+door = Door()
+
+#: Unguessable, since a replay is answered with the order's token: 22 of these characters hold 128 bits.
+_KEY = re.compile(r"[A-Za-z0-9_\-.:+/=]{22,64}")
+
+
+@cache
+def _place() -> PlaceOrder:
+    return PlaceOrder(
+        orders=DynamoOrders(),
+        pool=DynamoPool(),
+        catalogue=DynamoCatalogue(),
+        channels=ChannelSettings(os.environ["CHANNELS_PREFIX"]),
+        provider=provider,
+        secret=fixed_secret(os.environ["TRADE_ID_SECRET"]),
+        public_url=public_url,
+        hold_caps={
+            "address": int(os.environ["HOLDS_PER_ADDRESS"]),
+            "device": int(os.environ["HOLDS_PER_DEVICE"]),
+            "contact": int(os.environ["HOLDS_PER_CONTACT"]),
+        },
+        window_ms=int(os.environ["PAYMENT_WINDOW_SECONDS"]) * 1000,
+        clock=lambda: time.time_ns() // 1_000_000,
+    )
+
+
+@cache
+def _keys() -> SigningKeys:
+    return SigningKeys(os.environ["ORDER_TOKEN_KEY"])
+
+
+@door.route("POST", "/orders")
+def place() -> Response[str]:
+    key = door.header("Idempotency-Key") or ""
+    if not _KEY.fullmatch(key):
+        raise InvalidIdempotencyKey("Idempotency-Key: 22 to 64 characters, a random UUID will do")
+    body = schemas.read(schemas.OrderRequest, door.body)
+    wish = Wish(
+        idempotency_key=key,
+        items=tuple((item.sku, item.quantity) for item in body.items),
+        channel=body.channel,
+        actor=Actor("buyer", body.terminal, body.device_id, door.address),
+        email=body.contact.email if body.contact else None,
+        password=body.query_password,
+        body=body.model_dump_json(),
+    )
+    placed = _place()(wish)
+    order = placed.order
+    logger.info("placed", extra={"trade_id": order.trade_id, "claims": placed.claims})
+    token = tokens.issue(
+        _keys(),
+        audience="order",
+        subject=order.trade_id,
+        lifetime=int(os.environ["TOKEN_SECONDS"]),
+        terminal=body.terminal,
+        device=body.device_id,
+    )
+    return answer(
+        201,
+        {
+            "trade_id": order.trade_id,
+            "status": order.status.value,
+            "amount": money(order.amount),
+            "expires_at": rfc3339(order.expires_at),
+            "payment": present.session(order.payments[-1], placed.session),
+            "token": token,
+        },
+    )
+
+
+handler = door.handler

@@ -1,0 +1,69 @@
+"""GET|POST /webhooks/{channel}: a provider's notice, verified, queued and answered in the provider's own words."""
+
+from __future__ import annotations
+
+import os
+import time
+from functools import cache
+
+from aws_lambda_powertools.event_handler import Response
+
+from cardshop.adapters.payments import provider
+from cardshop.adapters.queue import SqsNoticeQueue
+from cardshop.adapters.settings import ChannelSettings
+from cardshop.api.http import Door, logger
+from cardshop.domain.errors import BodyTooLarge, InvalidNotice, NotFound
+from cardshop.domain.payment import Notice
+from cardshop.usecases.receive_notice import ReceiveNotice
+
+door = Door()
+
+_MAX_BODY = 256 * 1024
+_REFUSED = "fail"  # neither `success` nor `ok` may stand in it
+
+
+@cache
+def _receive() -> ReceiveNotice:
+    return ReceiveNotice(
+        channels=ChannelSettings(os.environ["CHANNELS_PREFIX"]),
+        provider=provider,
+        queue=SqsNoticeQueue(os.environ["NOTICES_QUEUE_URL"]),
+        clock=lambda: time.time_ns() // 1_000_000,
+    )
+
+
+@door.route("GET", "/webhooks/<channel>")
+def by_get(channel: str) -> Response[str]:
+    return _answer(channel)
+
+
+@door.route("POST", "/webhooks/<channel>")
+def by_post(channel: str) -> Response[str]:
+    return _answer(channel)
+
+
+def _answer(channel: str) -> Response[str]:
+    try:
+        word, trades = _receive()(channel, _notice())
+    except (InvalidNotice, NotFound, BodyTooLarge) as refusal:
+        logger.warning("notice refused", extra={"channel": channel, "code": refusal.code, "why": refusal.detail})
+        return Response(refusal.status, "text/plain", _REFUSED)
+    logger.info("notice queued", extra={"channel": channel, "trade_id": trades[0] if trades else None})
+    return Response(200, "text/plain", word)
+
+
+def _notice() -> Notice:
+    event = door.app.current_event
+    body = door.body
+    if len(body) > _MAX_BODY:
+        raise BodyTooLarge("notice too large")
+    query = event.get("multiValueQueryStringParameters") or {}
+    return Notice(
+        method=event.http_method,
+        query=tuple((name, value) for name, values in query.items() for value in values),
+        headers={name.lower(): value for name, value in (event.get("headers") or {}).items()},
+        body=body,
+    )
+
+
+handler = door.handler

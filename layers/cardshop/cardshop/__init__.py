@@ -1,0 +1,1 @@
+"""Cardshop: an automatic card-code shop. `domain` is pure, `usecases` know ports, `adapters` know AWS."""

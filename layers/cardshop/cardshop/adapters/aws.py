@@ -1,0 +1,37 @@
+"""boto3 clients with short time-outs, one of each a process; and what their failures mean to the shop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from cardshop.domain.errors import Unavailable
+
+
+@cache
+def config() -> Config:
+    return Config(connect_timeout=1, read_timeout=4, retries={"mode": "standard", "total_max_attempts": 3})
+
+
+@cache
+def client(service: str) -> Any:
+    return boto3.client(service, config=config())  # type: ignore[call-overload]
+
+
+@contextmanager
+def reached(service: str) -> Iterator[None]:
+    """A failure nobody expected is one error, safe to retry. Its text stays in the log: it may name resources."""
+    try:
+        yield
+    except (ClientError, BotoCoreError) as error:
+        raise Unavailable(f"{service} did not answer") from error
+
+
+def code_of(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", ""))

@@ -1,0 +1,217 @@
+"""Orders in DynamoDB: every change is one conditional write that names the version before."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from pynamodb.exceptions import TransactWriteError, UpdateError
+from pynamodb.expressions.update import Action
+from pynamodb.transactions import TransactWrite
+
+from cardshop.adapters.tables import (
+    CONDITION_FAILED,
+    ChangeMap,
+    LineMap,
+    OrderItem,
+    PaymentMap,
+    PoolItem,
+    connection,
+    reasons,
+    refused,
+    store,
+)
+from cardshop.domain.card import Card, Pool
+from cardshop.domain.errors import Changed
+from cardshop.domain.money import Money
+from cardshop.domain.order import Actor, Change, Line, Order
+from cardshop.domain.payment import Payment, PaymentState
+from cardshop.domain.trade import Status
+from cardshop.ports import CardTaken, OrderExists
+
+_INDEXES = {"address": OrderItem.by_address, "device": OrderItem.by_device, "contact": OrderItem.by_contact}
+
+
+class DynamoOrders:
+    """`ports.Orders`."""
+
+    def find(self, trade_id: str) -> Order | None:
+        with store():
+            try:
+                item = OrderItem.get(trade_id, consistent_read=True)
+            except OrderItem.DoesNotExist:
+                return None
+        return _order(item)
+
+    def place(self, order: Order, holds: Mapping[str, str]) -> None:
+        item = OrderItem(
+            order.trade_id,
+            lines=[
+                LineMap(sku=line.sku, name=line.name, quantity=line.quantity, price=line.price.minor)
+                for line in order.lines
+            ],
+            currency=order.amount.currency,
+            minor=order.amount.minor,
+            terminal=order.terminal,
+            created_at=order.created_at,
+            expires_at=order.expires_at,
+            fingerprint=order.fingerprint,
+            email=order.email,
+            password=order.password,
+            **{f"hold_{subject}": value for subject, value in holds.items()},
+            **_changing(order),
+        )
+        with store():
+            try:
+                with TransactWrite(connection=connection(), client_request_token=str(uuid.uuid4())) as write:
+                    for card in order.cards:
+                        write.delete(
+                            PoolItem(card.pool.key, card.place), condition=PoolItem.card_id == card.card_id
+                        )
+                    write.save(item, condition=OrderItem.trade_id.does_not_exist())
+            except TransactWriteError as error:
+                why = reasons(error)
+                if not why:
+                    raise
+                if why[-1] == CONDITION_FAILED:
+                    raise OrderExists from error
+                if CONDITION_FAILED in why:
+                    raise CardTaken from error
+                raise Changed("another transaction held one of the items") from error
+
+    def record(self, before: Order, after: Order) -> None:
+        returned = [card.returned() for card in before.cards if card not in after.cards]
+        claimed = [card for card in after.cards if card not in before.cards]
+        with store():
+            if returned or claimed:
+                self._record_with_cards(before, after, returned, claimed)
+                return
+            try:
+                OrderItem(before.trade_id).update(_actions(before, after), condition=_unchanged(before))
+            except UpdateError as error:
+                if refused(error):
+                    raise Changed from error
+                raise
+
+    @staticmethod
+    def _record_with_cards(before: Order, after: Order, returned: list[Card], claimed: list[Card]) -> None:
+        try:
+            with TransactWrite(connection=connection(), client_request_token=str(uuid.uuid4())) as write:
+                for card in claimed:
+                    write.delete(PoolItem(card.pool.key, card.place), condition=PoolItem.card_id == card.card_id)
+                for card in returned:
+                    write.save(PoolItem(card.pool.key, card.place, card_id=card.card_id))
+                write.update(OrderItem(before.trade_id), _actions(before, after), condition=_unchanged(before))
+        except TransactWriteError as error:
+            why = reasons(error)
+            if not why:
+                raise
+            if CONDITION_FAILED in why[:-1] and why[-1] != CONDITION_FAILED:
+                raise CardTaken from error
+            raise Changed from error
+
+    def holds(self, subject: str, value: str, limit: int) -> list[int]:
+        with store():
+            found = _INDEXES[subject].query(value, limit=limit, page_size=limit)
+            return [int(item.expires_at) for item in found]
+
+
+def _unchanged(before: Order) -> Any:
+    return (OrderItem.version == before.version) & (OrderItem.status == before.status.value)
+
+
+def _actions(before: Order, after: Order) -> list[Action]:
+    actions: list[Action] = []
+    changed = _changing(after)
+    if after.cards == before.cards:
+        del changed["cards"]
+    if after.payments == before.payments:
+        del changed["payments"]
+    actions += [getattr(OrderItem, name).set(value) for name, value in changed.items()]
+    if before.status is Status.PENDING_PAYMENT and after.status is not Status.PENDING_PAYMENT:
+        actions += [OrderItem.hold_address.remove(), OrderItem.hold_device.remove(), OrderItem.hold_contact.remove()]
+    if after.status is not before.status and after.status is not Status.PAID:
+        # a redelivered notice still needs the token while the order is paid: it goes with the next state
+        actions.append(OrderItem.task_token.remove())
+    return actions
+
+
+def _changing(order: Order) -> dict[str, Any]:
+    change = order.last_change
+    return {
+        "status": order.status.value,
+        "version": order.version,
+        "cards": [f"{card.pool.key}/{card.card_id}" for card in order.cards],
+        "payments": [_payment_map(payment) for payment in order.payments],
+        "change": ChangeMap(
+            what=change.what,
+            at=change.at,
+            by=change.actor.by,
+            terminal=change.actor.terminal,
+            device=change.actor.device,
+            address=change.actor.address,
+        ),
+    }
+
+
+def _payment_map(payment: Payment) -> PaymentMap:
+    return PaymentMap(
+        payment_id=payment.payment_id,
+        channel=payment.channel,
+        minor=payment.amount.minor,
+        state=payment.state.value,
+        paid_minor=payment.paid.minor if payment.paid else None,
+        paid_currency=payment.paid.currency if payment.paid else None,
+        provider_ref=payment.provider_ref,
+    )
+
+
+def _order(item: OrderItem) -> Order:
+    currency = item.currency
+    status = Status(item.status)
+    version = int(item.version)
+    return Order(
+        trade_id=item.trade_id,
+        status=status,
+        version=version,
+        lines=tuple(
+            Line(line.sku, line.name, int(line.quantity), Money(int(line.price), currency)) for line in item.lines
+        ),
+        amount=Money(int(item.minor), currency),
+        cards=tuple(_card(name) for name in item.cards),
+        payments=tuple(_payment(payment, currency) for payment in item.payments),
+        terminal=item.terminal,
+        created_at=int(item.created_at),
+        expires_at=int(item.expires_at),
+        fingerprint=item.fingerprint,
+        last_change=change_of(item),
+        email=item.email,
+        password=item.password,
+        task_token=item.task_token,
+    )
+
+
+def change_of(item: OrderItem) -> Change:
+    change = item.change
+    actor = Actor(change.by, change.terminal, change.device, change.address)
+    return Change(int(item.version), change.what, Status(item.status), int(change.at), actor)
+
+
+def _card(name: str) -> Card:
+    pool, _, card_id = name.rpartition("/")
+    return Card(Pool.parse(pool), card_id)
+
+
+def _payment(payment: Any, currency: str) -> Payment:
+    paid = None
+    if payment.paid_minor is not None:
+        paid = Money(int(payment.paid_minor), payment.paid_currency or currency)
+    return Payment(
+        payment.payment_id,
+        payment.channel,
+        Money(int(payment.minor), currency),
+        PaymentState(payment.state),
+        paid,
+        payment.provider_ref,
+    )

@@ -1,0 +1,229 @@
+"""The tables, as PynamoDB models. Nothing outside `adapters` sees one; repositories answer domain objects.
+
+One botocore client serves every model (PynamoDB would make one each, ≈ 50 ms of cold start apiece). Time-outs are
+short and attempts few: a function's caller waits, and every write here may be sent twice.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+from botocore.exceptions import BotoCoreError
+from pynamodb.attributes import (
+    BinaryAttribute,
+    BooleanAttribute,
+    ListAttribute,
+    MapAttribute,
+    NumberAttribute,
+    UnicodeAttribute,
+)
+from pynamodb.connection import Connection
+from pynamodb.connection.table import TableConnection
+from pynamodb.exceptions import PynamoDBException, TransactWriteError
+from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
+from pynamodb.models import Model
+
+from cardshop.domain.errors import Unavailable
+
+CONDITION_FAILED = "ConditionalCheckFailed"
+CONFLICT = "TransactionConflict"
+
+
+class _Shared(Model):
+    """A model on the process's one connection."""
+
+    _shared: ClassVar[Connection | None] = None
+
+    @classmethod
+    def _get_connection(cls) -> TableConnection:
+        before = cls._connection
+        table = super()._get_connection()
+        if table is not before:
+            meta = table.get_meta_table()
+            table.connection = connection()
+            if meta.table_name not in table.connection._tables:
+                table.connection.add_meta_table(meta)
+        return table
+
+
+def connection() -> Connection:
+    if _Shared._shared is None:
+        _Shared._shared = Connection(
+            connect_timeout_seconds=1, read_timeout_seconds=4, max_retry_attempts=2, max_pool_connections=16
+        )
+    return _Shared._shared
+
+
+class LineMap(MapAttribute[str, Any]):
+    sku = UnicodeAttribute()
+    name = UnicodeAttribute()
+    quantity = NumberAttribute()
+    price = NumberAttribute()
+
+
+class PaymentMap(MapAttribute[str, Any]):
+    payment_id = UnicodeAttribute(attr_name="id")
+    channel = UnicodeAttribute()
+    minor = NumberAttribute()
+    state = UnicodeAttribute()
+    paid_minor = NumberAttribute(null=True)
+    paid_currency = UnicodeAttribute(null=True)
+    provider_ref = UnicodeAttribute(null=True, attr_name="ref")
+
+
+class ChangeMap(MapAttribute[str, Any]):
+    what = UnicodeAttribute()
+    at = NumberAttribute()
+    by = UnicodeAttribute()
+    terminal = UnicodeAttribute(null=True)
+    device = UnicodeAttribute(null=True)
+    address = UnicodeAttribute(null=True)
+
+
+class HoldsByAddress(GlobalSecondaryIndex["OrderItem"]):
+    class Meta:
+        index_name = "holds-by-address"
+        projection = KeysOnlyProjection()
+
+    subject = UnicodeAttribute(hash_key=True, attr_name="hold_address")
+    expires_at = NumberAttribute(range_key=True)
+
+
+class HoldsByDevice(GlobalSecondaryIndex["OrderItem"]):
+    class Meta:
+        index_name = "holds-by-device"
+        projection = KeysOnlyProjection()
+
+    subject = UnicodeAttribute(hash_key=True, attr_name="hold_device")
+    expires_at = NumberAttribute(range_key=True)
+
+
+class HoldsByContact(GlobalSecondaryIndex["OrderItem"]):
+    class Meta:
+        index_name = "holds-by-contact"
+        projection = KeysOnlyProjection()
+
+    subject = UnicodeAttribute(hash_key=True, attr_name="hold_contact")
+    expires_at = NumberAttribute(range_key=True)
+
+
+class OrderItem(_Shared):
+    """One trade. The `hold_*` attributes are there only while it is unpaid: the indexes over them are sparse."""
+
+    class Meta:
+        table_name = os.environ.get("ORDERS_TABLE", "orders")
+
+    trade_id = UnicodeAttribute(hash_key=True)
+    status = UnicodeAttribute()
+    version = NumberAttribute()
+    lines = ListAttribute(of=LineMap)
+    currency = UnicodeAttribute()
+    minor = NumberAttribute()
+    cards = ListAttribute(of=UnicodeAttribute)  # type: ignore[type-var]
+    payments = ListAttribute(of=PaymentMap)
+    terminal = UnicodeAttribute()
+    created_at = NumberAttribute()
+    expires_at = NumberAttribute()
+    fingerprint = UnicodeAttribute()
+    change = ChangeMap()
+    email = UnicodeAttribute(null=True)
+    password = UnicodeAttribute(null=True)
+    task_token = UnicodeAttribute(null=True)
+    hold_address = UnicodeAttribute(null=True)
+    hold_device = UnicodeAttribute(null=True)
+    hold_contact = UnicodeAttribute(null=True)
+
+    by_address = HoldsByAddress()
+    by_device = HoldsByDevice()
+    by_contact = HoldsByContact()
+
+
+class TimelineItem(_Shared):
+    """`EVENT#000001`: a change, never written over. `INCIDENT#…`: what a person should see about a payment."""
+
+    class Meta:
+        table_name = os.environ.get("TIMELINE_TABLE", "timeline")
+
+    trade_id = UnicodeAttribute(hash_key=True)
+    entry = UnicodeAttribute(range_key=True)
+    what = UnicodeAttribute()
+    at = NumberAttribute()
+    status = UnicodeAttribute(null=True)
+    by = UnicodeAttribute(null=True)
+    terminal = UnicodeAttribute(null=True)
+    device = UnicodeAttribute(null=True)
+    address = UnicodeAttribute(null=True)
+    channel = UnicodeAttribute(null=True)
+    payment_id = UnicodeAttribute(null=True)
+    detail = UnicodeAttribute(null=True)
+
+
+class PoolItem(_Shared):
+    """One card for sale: here, or named on an order, never both."""
+
+    class Meta:
+        table_name = os.environ.get("STOCK_TABLE", "stock")
+
+    pool = UnicodeAttribute(hash_key=True)
+    place = UnicodeAttribute(range_key=True)
+    card_id = UnicodeAttribute()
+
+
+class SealedItem(_Shared):
+    """A sealed card (`id` is the card's), or the wrapped data key that seals some (`id` is `KEY#…`)."""
+
+    class Meta:
+        table_name = os.environ.get("SEALED_TABLE", "sealed")
+
+    item_id = UnicodeAttribute(hash_key=True, attr_name="id")
+    sku = UnicodeAttribute()
+    batch = UnicodeAttribute()
+    shard = NumberAttribute(null=True)
+    key_id = UnicodeAttribute(null=True)
+    sealed = BinaryAttribute(legacy_encoding=False)
+    uses = NumberAttribute(null=True)
+
+
+class CatalogueItem(_Shared):
+    """`PRODUCT` / sku, `BATCH#{sku}` / batch and `CHANNEL` / name: small, rarely written, read together."""
+
+    class Meta:
+        table_name = os.environ.get("CATALOGUE_TABLE", "catalogue")
+
+    kind = UnicodeAttribute(hash_key=True)
+    name = UnicodeAttribute(range_key=True)
+    title = UnicodeAttribute(null=True)
+    minor = NumberAttribute(null=True)
+    currency = UnicodeAttribute(null=True)
+    on_sale = BooleanAttribute(null=True)
+    batches = MapAttribute[str, Any](null=True)
+    stock_version = NumberAttribute(null=True)
+    shards = NumberAttribute(null=True)
+    cards = NumberAttribute(null=True)
+    created_at = NumberAttribute(null=True)
+    provider = UnicodeAttribute(null=True)
+    settings = MapAttribute[str, Any](null=True)
+
+
+@contextmanager
+def store() -> Iterator[None]:
+    """Any failure of the store that its caller did not expect is one error that is safe to retry."""
+    try:
+        yield
+    except (PynamoDBException, BotoCoreError) as error:
+        raise Unavailable("the store did not answer") from error
+
+
+def refused(error: PynamoDBException) -> bool:
+    """Whether a single write was refused by its own condition."""
+    return error.cause_response_code == "ConditionalCheckFailedException"
+
+
+def reasons(error: TransactWriteError) -> list[str]:
+    """Why a transaction was cancelled, item by item in the order deletes, puts, updates; empty if it was not."""
+    if error.cause_response_code != "TransactionCanceledException":
+        return []
+    return [reason.code if reason else "" for reason in error.cancellation_reasons]

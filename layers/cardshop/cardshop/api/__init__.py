@@ -1,0 +1,1 @@
+"""The REST contract: requests in, answers and problems out."""

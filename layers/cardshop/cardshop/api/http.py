@@ -1,0 +1,137 @@
+"""One function's door: routing and problem answers (RFC 9457), one log line a call, nothing else.
+
+A handler parses, calls one use case and presents. `Door` gives it what the gateway vouches for: the caller's address
+(`requestContext.identity.sourceIp`, never a header a client can write), the raw body and the bearer.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from cardshop.domain.errors import Changed, InvalidRequest, NotFound, ShopError
+from cardshop.domain.money import Money
+
+logger = Logger(service="cardshop", utc=True, log_uncaught_exceptions=False)
+
+_JSON = "application/json"
+_PROBLEM = "application/problem+json"
+
+
+class Door:
+    """A REST function: `door.route(...)` its paths, `handler = door.handler` the Lambda entry."""
+
+    def __init__(self) -> None:
+        self.app = APIGatewayRestResolver(strip_prefixes=[], debug=False)
+        self.app.exception_handler(ShopError)(_problem)
+        self.app.exception_handler(Exception)(_broken)
+        self.app.not_found()(lambda _: _problem(NotFound("no such resource")))
+
+    def route(self, method: str, path: str) -> Callable[[Callable[..., Response[str]]], Callable[..., Response[str]]]:
+        return self.app.route(path, method=method)
+
+    def handler(self, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+        started = time.perf_counter()
+        logger.structure_logs(append=False, keys={"request_id": getattr(context, "aws_request_id", None)})
+        answer = self.app.resolve(event, context)
+        logger.info(
+            "answered",
+            extra={
+                "method": event.get("httpMethod"),
+                "resource": event.get("resource"),
+                "status": answer.get("statusCode"),
+                "ms": round((time.perf_counter() - started) * 1000, 1),
+            },
+        )
+        return answer
+
+    @property
+    def body(self) -> bytes:
+        """The body as it was sent. InvalidRequest if the gateway's own encoding is broken."""
+        raw = self.app.current_event.get("body") or ""
+        if not self.app.current_event.get("isBase64Encoded"):
+            return str(raw).encode()
+        return decoded(str(raw))
+
+    @property
+    def address(self) -> str | None:
+        return self.app.current_event.request_context.identity.source_ip
+
+    def header(self, name: str) -> str | None:
+        value = self.app.current_event.headers.get(name)
+        return value if isinstance(value, str) else None
+
+
+def decoded(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise InvalidRequest("the body's encoding is broken") from error
+
+
+def answer(
+    status: int, content: dict[str, Any], *, headers: dict[str, str] | None = None, cache: str = "no-store"
+) -> Response[str]:
+    body = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+    return Response(status, _JSON, body, headers={"Cache-Control": cache, **(headers or {})})
+
+
+def cacheable(content: dict[str, Any], if_none_match: str | None, *, cache: str, tag: str | None = None) -> Response[str]:
+    """200 with an ETag, or 304 for a caller that has it (RFC 9110, weak comparison)."""
+    etag = tag or f'"{hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:24]}"'
+    if matches(if_none_match, etag):
+        return Response(304, None, "", headers={"ETag": etag, "Cache-Control": cache})
+    return answer(200, content, headers={"ETag": etag}, cache=cache)
+
+
+def matches(if_none_match: str | None, etag: str) -> bool:
+    given = [each.strip().removeprefix("W/") for each in (if_none_match or "").split(",")]
+    return etag in given or "*" in given
+
+
+def money(amount: Money) -> dict[str, Any]:
+    return {"minor": amount.minor, "currency": amount.currency}
+
+
+def rfc3339(milliseconds: int) -> str:
+    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _problem(error: ShopError) -> Response[str]:
+    if isinstance(error, Changed):
+        logger.warning("contention outlasted the attempts")
+    if error.status >= 500:
+        logger.error("unavailable", extra={"code": error.code}, exc_info=True)
+    else:
+        logger.info("refused", extra={"code": error.code})
+    problem = {
+        "type": "about:blank",
+        "title": error.title,
+        "status": error.status,
+        "code": error.code,
+        "detail": error.detail or error.title,
+    }
+    headers = {"Cache-Control": "no-store"}
+    retry_after = error.retry_after or (1 if error.status == 503 else None)
+    if retry_after:
+        headers["Retry-After"] = str(retry_after)
+    if error.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return Response(error.status, _PROBLEM, json.dumps(problem, ensure_ascii=False), headers=headers)
+
+
+def _broken(error: Exception) -> Response[str]:
+    """A bug. The caller learns nothing of it; the log does, without the request's content."""
+    logger.exception("unexpected error", extra={"kind": type(error).__name__})
+    return _problem(ShopError())

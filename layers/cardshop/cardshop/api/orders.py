@@ -1,0 +1,55 @@
+"""How an order is shown to its holder."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cardshop.api.http import money, rfc3339
+from cardshop.domain.order import Change, Order
+from cardshop.domain.payment import Payment, PaymentSession
+
+
+def session(payment: Payment, how: PaymentSession) -> dict[str, Any]:
+    ways = {"redirect_url": how.redirect_url, "qr_code": how.qr_code, "form": how.form}
+    return {"payment_id": payment.payment_id, **{name: way for name, way in ways.items() if way is not None}}
+
+
+def order(shown: Order, changes: list[Change]) -> dict[str, Any]:
+    return {
+        "trade_id": shown.trade_id,
+        "status": shown.status.value,
+        "version": shown.version,
+        "amount": money(shown.amount),
+        "items": [
+            {"sku": line.sku, "name": line.name, "quantity": line.quantity, "price": money(line.price)}
+            for line in shown.lines
+        ],
+        "terminal": shown.terminal,
+        "created_at": rfc3339(shown.created_at),
+        "expires_at": rfc3339(shown.expires_at),
+        "payments": [_payment(payment) for payment in shown.payments],
+        "timeline": [_change(change) for change in changes],
+    }
+
+
+def _payment(payment: Payment) -> dict[str, Any]:
+    return {
+        "payment_id": payment.payment_id,
+        "channel": payment.channel,
+        "state": payment.state.value,
+        "amount": money(payment.amount),
+        **({"paid": money(payment.paid)} if payment.paid else {}),
+    }
+
+
+def _change(change: Change) -> dict[str, Any]:
+    return {
+        "version": change.version,
+        "what": change.what,
+        "status": change.status.value,
+        "when": rfc3339(change.at),
+        "by": change.actor.by,
+        "terminal": change.actor.terminal,
+        **({"device": change.actor.device} if change.actor.device else {}),
+        **({"address": change.actor.address} if change.actor.address else {}),
+    }

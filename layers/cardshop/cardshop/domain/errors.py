@@ -1,0 +1,97 @@
+"""What can go wrong, as types: each has a stable `code` and the HTTP status it answers with.
+
+A 4xx was refused whole: nothing was written. A 5xx may be sent again as it was: every write is idempotent.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class ShopError(Exception):
+    """Base of every declared error. `detail` is for the caller's eyes: never a card code, key or address."""
+
+    code: ClassVar[str] = "internal_error"
+    status: ClassVar[int] = 500
+    title: ClassVar[str] = "服务器内部错误 Internal error"
+
+    def __init__(self, detail: str = "", *, retry_after: int | None = None) -> None:
+        super().__init__(detail or self.title)
+        self.detail = detail
+        self.retry_after = retry_after  # seconds
+
+
+class InvalidRequest(ShopError):
+    code, status, title = "invalid_request", 400, "请求无效 Invalid request"
+
+
+class Unprocessable(ShopError):
+    code, status, title = "unprocessable", 422, "请求内容无法处理 The request cannot be processed"
+
+
+class InvalidIdempotencyKey(InvalidRequest):
+    code, title = "invalid_idempotency_key", "幂等键无效 Invalid Idempotency-Key"
+
+
+class IdempotencyKeyReused(Unprocessable):
+    code, title = "idempotency_key_reused", "幂等键已用于另一请求 Idempotency-Key was used for another request"
+
+
+class BodyTooLarge(ShopError):
+    code, status, title = "body_too_large", 413, "请求体过大 Body too large"
+
+
+class Unauthorized(ShopError):
+    code, status, title = "unauthorized", 401, "未授权 Missing or invalid token"
+
+
+class NotFound(ShopError):
+    code, status, title = "not_found", 404, "未找到 Not found"
+
+
+class UnknownProduct(Unprocessable):
+    code, title = "unknown_product", "商品不存在 No such product on sale"
+
+
+class UnknownChannel(Unprocessable):
+    code, title = "unknown_channel", "支付渠道不存在 No such payment channel"
+
+
+class TooManyCards(Unprocessable):
+    code, title = "too_many_cards", "单笔订单卡数过多 Too many cards in one order"
+
+
+class OutOfStock(ShopError):
+    code, status, title = "out_of_stock", 409, "库存不足 Out of stock"
+
+
+class NotRevealable(ShopError):
+    code, status, title = "not_delivered", 409, "尚未发货 The cards are not delivered yet"
+
+
+class TooManyHolds(ShopError):
+    code, status, title = "too_many_holds", 429, "未支付订单过多 Too many unpaid orders"
+
+
+class Busy(ShopError):
+    """Contention outlasted the attempts. Nothing was written; send it again."""
+
+    code, status, title = "busy", 503, "繁忙,请重试 Busy, try again"
+
+
+class Unavailable(ShopError):
+    """A dependency did not answer. Sending the same request again is safe."""
+
+    code, status, title = "unavailable", 503, "依赖服务暂不可用 A dependency is unavailable, try again"
+
+
+class InvalidNotice(ShopError):
+    """A notice that is not the provider's: forged, altered or malformed. Nothing is queued for it."""
+
+    code, status, title = "invalid_notice", 400, "通知无效 Invalid notice"
+
+
+class Changed(ShopError):
+    """Somebody else changed the order first. Load it again and decide anew; never reaches a caller."""
+
+    code, status, title = "changed", 503, "订单已被更改 The order changed meanwhile"

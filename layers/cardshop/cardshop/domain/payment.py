@@ -1,0 +1,106 @@
+"""A payment: one try to pay for an order, through one channel, with an id of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from cardshop.domain.money import Money
+
+TRADE_ID_LENGTH = 26
+
+
+class PaymentState(StrEnum):
+    OPEN = "open"
+    ACCEPTED = "accepted"
+    SHORT = "short"
+    SURPLUS = "surplus"
+    DUPLICATE = "duplicate"
+    LATE = "late"
+    FAILED = "failed"
+    REFUNDING = "refunding"
+    REFUNDED = "refunded"
+    CHARGED_BACK = "charged_back"
+
+
+#: States in which no money has been seen yet: a verified payment may still settle it.
+UNSETTLED = frozenset({PaymentState.OPEN, PaymentState.FAILED})
+
+
+def payment_id(trade_id: str, number: int) -> str:
+    """What the provider knows as our order number: trade id + two digits, 28 of `[a-z0-9]` (WeChat allows 32)."""
+    return f"{trade_id}{number:02d}"
+
+
+def trade_id_of(payment: str) -> str | None:
+    """The trade a payment id belongs to, or None if no trade can have made it."""
+    ours = len(payment) == TRADE_ID_LENGTH + 2 and payment.isascii() and payment.isalnum()
+    return payment[:TRADE_ID_LENGTH] if ours else None
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    payment_id: str
+    channel: str
+    amount: Money
+    state: PaymentState
+    paid: Money | None = None  # what the provider says it received
+    provider_ref: str | None = None  # the provider's own number
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentEvent:
+    """What a provider says of one payment, in a notice or an answer to a query.
+
+    `amount` None: the provider named none. `account`: the merchant account it names, None if it names none.
+    """
+
+    payment_id: str
+    paid: bool
+    amount: Money | None
+    provider_ref: str | None
+    account: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentRequest:
+    """What a provider needs to open a payment. `name` is built from the catalogue, never from the buyer's words."""
+
+    payment_id: str
+    amount: Money
+    name: str
+    notify_url: str
+    return_url: str
+    terminal: str
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentSession:
+    """How the buyer pays: exactly one of the three ways is set."""
+
+    redirect_url: str | None = None
+    qr_code: str | None = None
+    form: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A provider's call as it came in: nothing decoded but the query, nothing trusted."""
+
+    method: str
+    query: tuple[tuple[str, str], ...]
+    headers: dict[str, str]  # names in lower case
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A configured account at a provider. `secrets` never leave the process that read them."""
+
+    name: str
+    provider: str
+    settings: dict[str, str]
+    secrets: dict[str, str]
+
+    def __repr__(self) -> str:
+        return f"Channel({self.name!r}, {self.provider!r})"

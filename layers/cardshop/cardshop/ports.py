@@ -1,0 +1,200 @@
+"""What the use cases need from outside. Adapters implement these; tests may too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from cardshop.domain.card import Card, Pool
+from cardshop.domain.order import Change, Order
+from cardshop.domain.payment import Channel, Notice, PaymentEvent, PaymentRequest, PaymentSession
+from cardshop.domain.product import Batch, Product
+
+
+class CardTaken(Exception):
+    """Somebody else claimed one of the cards first; nothing was written."""
+
+
+class OrderExists(Exception):
+    """An order with this trade id is there already; nothing was written."""
+
+
+class Orders(Protocol):
+    def find(self, trade_id: str) -> Order | None:
+        """The order as it is now (strongly consistent)."""
+
+    def place(self, order: Order, holds: Mapping[str, str]) -> None:
+        """One transaction: the order's cards leave the pool, the order is written with whose holds it is.
+
+        `holds`: HMACs by subject (`address`, `device`, `contact`). CardTaken, OrderExists or Changed: nothing written.
+        """
+
+    def record(self, before: Order, after: Order) -> None:
+        """Write the difference if nobody changed the order meanwhile (else `Changed`).
+
+        Cards no longer named go back to their pools in the same transaction; cards newly named leave theirs
+        (`CardTaken` if one is gone).
+        """
+
+    def holds(self, subject: str, value: str, limit: int) -> list[int]:
+        """When the unpaid orders of this address, device or contact expire (ms), the first `limit` of them."""
+
+
+class CardPool(Protocol):
+    def look(self, pool: Pool, wanted: int, *, consistent: bool) -> list[Card]:
+        """Up to `wanted` cards for sale, read on from a random place and around."""
+
+    def count(self, pool: Pool, limit: int) -> int:
+        """Cards in the pool now, counted up to `limit` (strongly consistent)."""
+
+
+class Catalogue(Protocol):
+    def find(self, sku: str, *, consistent: bool = False) -> Product | None: ...
+
+    def on_sale(self) -> list[Product]:
+        """Every product that is on sale, by SKU."""
+
+    def save(self, product: Product) -> None:
+        """Name, price and status; the stock is left as it is."""
+
+    def batch(self, sku: str, batch: str) -> ImportedBatch | None: ...
+
+    def begin_batch(self, batch: ImportedBatch) -> None:
+        """Note an import before its first card; does nothing if it is noted already."""
+
+    def put_on_sale(self, batch: ImportedBatch) -> None:
+        """One transaction: the batch is on sale and listed on its product. Does nothing if it is on sale already."""
+
+    def counted(self, product: Product, batches: Sequence[Batch]) -> None:
+        """List these counts on the product, drop those at zero; `Changed` if another count came in between."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedBatch:
+    sku: str
+    batch: str
+    shards: int
+    cards: int  # that this batch added to the stock
+    on_sale: bool
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class SealedCard:
+    card_id: str
+    pool: Pool
+    key_id: str
+    sealed: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class WrappedKey:
+    """A data key as KMS wrapped it, bound to its SKU and batch by the encryption context."""
+
+    key_id: str
+    sku: str
+    batch: str
+    wrapped: bytes
+
+
+class SealedCards(Protocol):
+    def add_key(self, key: WrappedKey) -> None: ...
+
+    def add(self, cards: Sequence[SealedCard]) -> list[str]:
+        """Each card sealed and put in its pool, both or neither. Answers the ids that other batches hold already."""
+
+    def get(self, card_ids: Iterable[str]) -> dict[str, SealedCard]: ...
+
+    def keys(self, key_ids: Iterable[str]) -> dict[str, WrappedKey]: ...
+
+
+class Sealer(Protocol):
+    def new_key(self, sku: str, batch: str) -> tuple[WrappedKey, bytes]:
+        """A fresh data key, wrapped and plain. The plain one is never stored."""
+
+    def seal(self, key: bytes, sku: str, card_id: str, code: str) -> bytes: ...
+
+
+class Opener(Protocol):
+    def unwrap(self, key: WrappedKey) -> bytes: ...
+
+    def open(self, key: bytes, sku: str, card_id: str, sealed: bytes) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """Something about a payment that a person should see; the order itself is left as it is."""
+
+    trade_id: str
+    kind: str  # wrong_account | wrong_channel | wrong_amount | denied | …
+    channel: str
+    payment_id: str
+    at: int
+    notice_digest: str  # the same notice again is the same incident
+    detail: str
+
+
+class Timeline(Protocol):
+    def append(self, trade_id: str, changes: Sequence[Change]) -> None:
+        """Immutable entries; writing one again changes nothing."""
+
+    def of(self, trade_id: str) -> list[Change]: ...
+
+    def note(self, incident: Incident) -> None: ...
+
+
+class Channels(Protocol):
+    def find(self, name: str) -> Channel | None: ...
+
+
+class ChannelStore(Protocol):
+    def save(self, channel: Channel) -> None:
+        """Secrets to their store first, then the settings."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedNotice:
+    """A verified notice as the provider sent it, with the channel it came through and when (ms)."""
+
+    channel: str
+    notice: Notice
+    received_at: int
+
+
+class Provider(Protocol):
+    """One payment provider's protocol. Nothing but `query_payment` calls out."""
+
+    name: str
+    currencies: frozenset[str]
+    account: str  # the setting that names the merchant account
+
+    def check_settings(self, settings: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+        """(public settings, secrets); InvalidRequest naming the bad field."""
+
+    def create_payment(self, channel: Channel, request: PaymentRequest) -> PaymentSession: ...
+
+    def read_notice(self, channel: Channel, notice: Notice) -> list[PaymentEvent]:
+        """Verify, then read. InvalidNotice for anything that is not the provider's own word."""
+
+    def query_payment(self, channel: Channel, payment_id: str, currency: str) -> PaymentEvent: ...
+
+    def acknowledge(self, accepted: bool) -> str:
+        """The provider's own word for "got it" or "no"."""
+
+
+class NoticeQueue(Protocol):
+    def put(self, notice: QueuedNotice, trade_id: str) -> None: ...
+
+
+class Workflow(Protocol):
+    def start(self, trade_id: str, suffix: str = "") -> None:
+        """Start the trade's execution; starting it twice is one start."""
+
+    def succeed(self, task_token: str) -> bool:
+        """Let the waiting state go on. False if no state waits with this token any more."""
+
+
+class Clock(Protocol):
+    def __call__(self) -> int:
+        """Milliseconds since the epoch, UTC."""

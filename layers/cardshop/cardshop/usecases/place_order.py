@@ -1,0 +1,195 @@
+"""Accept an order: its cards leave the pool and are named on it in one transaction, the one commit."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from cardshop.domain import order as orders
+from cardshop.domain import passwords
+from cardshop.domain.card import MAX_CARDS_PER_ORDER, Card, text_hmac
+from cardshop.domain.errors import (
+    Busy,
+    Changed,
+    IdempotencyKeyReused,
+    OutOfStock,
+    TooManyCards,
+    TooManyHolds,
+    UnknownChannel,
+    UnknownProduct,
+    Unprocessable,
+)
+from cardshop.domain.money import Money
+from cardshop.domain.order import Actor, Line, Order
+from cardshop.domain.payment import Channel, Payment, PaymentRequest, PaymentSession, PaymentState, payment_id
+from cardshop.domain.product import Product
+from cardshop.ports import CardPool, CardTaken, Catalogue, Channels, Clock, OrderExists, Orders, Provider
+
+#: A claim looks at this many more cards than it wants and takes some at random: fewer meet on one card.
+_SPREAD = 7
+#: Each lost claim saw somebody win, so this many in a row means a storm: better told to try again than kept waiting.
+_ATTEMPTS = 25
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the buyer asked for."""
+
+    idempotency_key: str
+    items: tuple[tuple[str, int], ...]  # (sku, quantity), each sku once
+    channel: str
+    actor: Actor
+    email: str | None
+    password: str | None
+    body: str  # canonical text of the whole request: the same key must come with the same
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    order: Order
+    session: PaymentSession
+    claims: int  # transactions sent
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceOrder:
+    orders: Orders
+    pool: CardPool
+    catalogue: Catalogue
+    channels: Channels
+    provider: Callable[[str], Provider]
+    secret: bytes
+    public_url: Callable[[], str]
+    hold_caps: Mapping[str, int]  # unpaid orders at a time, by subject
+    window_ms: int
+    clock: Clock
+
+    def __call__(self, wish: Wish) -> Placed:
+        trade_id = orders.trade_id(self.secret, wish.idempotency_key)
+        fingerprint = text_hmac(self.secret, "body", wish.body)
+        if sum(quantity for _, quantity in wish.items) > MAX_CARDS_PER_ORDER:
+            raise TooManyCards(f"at most {MAX_CARDS_PER_ORDER} cards an order")
+        try:
+            placed, claims = self._place(trade_id, fingerprint, wish)
+        except (OrderExists, OutOfStock, TooManyHolds, UnknownProduct) as refusal:
+            # Only now is it worth a read to see whether this very request was accepted before.
+            found = self.orders.find(trade_id)
+            if found is None:
+                if isinstance(refusal, OrderExists):
+                    raise Busy from refusal
+                raise
+            if found.fingerprint != fingerprint:
+                raise IdempotencyKeyReused("the same key came with another body") from None
+            placed, claims = found, 0
+        return Placed(placed, self.session(placed), claims)
+
+    def session(self, order: Order) -> PaymentSession:
+        """How the order's latest payment is paid."""
+        payment = order.payments[-1]
+        channel = self._channel(payment.channel)
+        provider = self.provider(channel.provider)
+        url = self.public_url()
+        return provider.create_payment(
+            channel,
+            PaymentRequest(
+                payment_id=payment.payment_id,
+                amount=payment.amount,
+                name=", ".join(line.name for line in order.lines),
+                notify_url=f"{url}/webhooks/{channel.name}",
+                return_url=f"{url}/orders/{order.trade_id}/return",
+                terminal=order.terminal,
+            ),
+        )
+
+    def _place(self, trade_id: str, fingerprint: str, wish: Wish) -> tuple[Order, int]:
+        channel = self._channel(wish.channel)
+        products = self._products(wish, consistent=False)
+        lines = tuple(
+            Line(sku, products[sku].name, quantity, products[sku].price) for sku, quantity in wish.items
+        )
+        amount = self._amount(lines, channel)
+        now = self.clock()
+        holds = self._holds(wish, now)
+        order = Order.placed(
+            trade_id=trade_id,
+            lines=lines,
+            cards=(),
+            payment=Payment(payment_id(trade_id, 1), wish.channel, amount, PaymentState.OPEN),
+            actor=wish.actor,
+            at=now,
+            window_ms=self.window_ms,
+            fingerprint=fingerprint,
+            email=wish.email,
+            password=passwords.record(wish.password) if wish.password else None,
+        )
+        for attempt in range(_ATTEMPTS):
+            if attempt:
+                products = self._products(wish, consistent=True)
+            cards = self._pick(wish, products, consistent=attempt > 0)
+            try:
+                self.orders.place(replace(order, cards=tuple(cards)), holds)
+            except (CardTaken, Changed):
+                continue
+            return replace(order, cards=tuple(cards)), attempt + 1
+        raise Busy("too many buyers want the same cards at this moment", retry_after=1)
+
+    def _products(self, wish: Wish, *, consistent: bool) -> dict[str, Product]:
+        found = {}
+        for sku, _ in wish.items:
+            product = self.catalogue.find(sku, consistent=consistent)
+            if product is None or not product.on_sale:
+                raise UnknownProduct(f"{sku}: not on sale")
+            found[sku] = product
+        return found
+
+    @staticmethod
+    def _amount(lines: tuple[Line, ...], channel: Channel) -> Money:
+        currencies = {line.price.currency for line in lines}
+        if len(currencies) != 1:
+            raise Unprocessable("the products are priced in different currencies")
+        (currency,) = currencies
+        return Money(sum(line.price.minor * line.quantity for line in lines), currency)
+
+    def _holds(self, wish: Wish, now: int) -> dict[str, str]:
+        """Whose hold this would be; TooManyHolds if one of them has its share of unpaid orders already.
+
+        The count is read before the claim, not locked with it: a carrier's one address must not become a hot item.
+        """
+        subjects = {"address": wish.actor.address, "device": wish.actor.device, "contact": wish.email}
+        holds = {subject: text_hmac(self.secret, subject, value) for subject, value in subjects.items() if value}
+        for subject, value in holds.items():
+            cap = self.hold_caps[subject]
+            open_until = self.orders.holds(subject, value, cap)
+            if len(open_until) >= cap:
+                wait = max(1, -(-(open_until[0] - now) // 1000))
+                raise TooManyHolds(f"at most {cap} unpaid orders per {subject}", retry_after=wait)
+        return holds
+
+    def _pick(self, wish: Wish, products: Mapping[str, Product], *, consistent: bool) -> list[Card]:
+        picked: list[Card] = []
+        for sku, quantity in wish.items:
+            cards = self._pick_some(products[sku], quantity, consistent=consistent)
+            if len(cards) < quantity and not consistent:
+                product = self.catalogue.find(sku, consistent=True)
+                cards = self._pick_some(product, quantity, consistent=True) if product else []
+            if len(cards) < quantity:
+                raise OutOfStock(f"{sku}: fewer than {quantity} left")
+            picked += cards
+        return picked
+
+    def _pick_some(self, product: Product, quantity: int, *, consistent: bool) -> list[Card]:
+        """Up to `quantity` random cards; a pool is tried first in the proportion of what it is believed to hold."""
+        seen: list[Card] = []
+        pools = sorted(product.pools(), key=lambda pool: random.random() ** (1 / max(pool[1], 1e-6)), reverse=True)
+        for pool, _ in pools:
+            seen += self.pool.look(pool, quantity - len(seen) + _SPREAD, consistent=consistent)
+            if len(seen) >= quantity:
+                break
+        return random.sample(seen, min(quantity, len(seen)))
+
+    def _channel(self, name: str) -> Channel:
+        channel = self.channels.find(name)
+        if channel is None:
+            raise UnknownChannel(f"{name}: no such channel")
+        return channel
