@@ -55,7 +55,7 @@ def record_handler(record: SQSRecord) -> None:
         outcomes = _confirm()(loads(record.body))
     except ShopError as error:
         _again_later(record, tries)
-        logger.warning("not confirmed", extra={"code": error.code, "why": error.detail, "tries": tries})
+        logger.warning("not confirmed", extra={"code": error.code, "why": error.detail, "tries": tries}, exc_info=True)
         raise TryAgain(error.code) from error
     for outcome in outcomes:
         logger.info("notice handled", extra={"outcome": outcome})

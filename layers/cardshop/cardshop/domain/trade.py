@@ -1,7 +1,7 @@
 """A trade's life: the one table of states, the only ways between them, and what drives each.
 
 The order item decides (every change is a conditional write that names the state before); the Step Functions
-machine drives. `tests/statemachines` holds `statemachines/trade.asl.yaml` against `MACHINE_STATES`.
+machine drives. `tests/statemachines` holds `statemachines/trade.asl.json` against `MACHINE_STATES`.
 """
 
 from __future__ import annotations

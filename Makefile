@@ -1,0 +1,61 @@
+# The front door. `make demo` sells one card for real on this machine; `make test` proves everything.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+RUN := .venv/bin/python
+export PYTHONDONTWRITEBYTECODE := 1
+
+help: ## what there is
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
+
+demo: .ready ## start everything, sell one card for real, leave it running
+	@$(RUN) -m engine demo
+
+up: .ready ## start the engine and the simulated provider, deploy, stock the demo product
+	@$(RUN) -m engine up
+
+down: .ready ## stop what `up` started; everything is kept
+	@$(RUN) -m engine down
+
+operator-token: .ready ## print a one-hour operator token (STACK=name for a stack on AWS)
+	@$(RUN) -m engine operator-token $(if $(STACK),--stack $(STACK))
+
+test: .ready ## everything, from nothing, beside a running `make up`
+	@$(RUN) -m pytest
+
+check: .ready ## ruff, mypy --strict, sam validate --lint, cfn-lint
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+	@.venv/bin/cfn-lint template.yaml
+	@SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 PATH="$$PWD/.venv/bin:$$PATH" .venv/bin/sam validate --lint
+
+deploy: .ready ## deploy to AWS with your own credentials (RUNTIME=python3.13)
+	LAYER_PYTHON=$(patsubst python%,%,$(RUNTIME)) PATH="$$PWD/.venv/bin:$$PATH" sam build --parameter-overrides Runtime=$(RUNTIME)
+	PATH="$$PWD/.venv/bin:$$PATH" sam deploy --config-env prod --parameter-overrides Runtime=$(RUNTIME)
+RUNTIME ?= python3.13
+
+lock: .ready ## resolve the pinned requirements anew
+	@for each in requirements layers/dependencies/requirements engine/requirements; do \
+	  .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	    --no-strip-extras --no-annotate --no-header $$each.in --output-file $$each.txt \
+	    $$([ $$each = layers/dependencies/requirements ] && echo --constraints requirements.txt \
+	      --no-emit-package botocore --no-emit-package jmespath --no-emit-package python-dateutil --no-emit-package six); \
+	done
+
+.ready: .venv/.ready .engine-venv/.ready
+
+.venv/.ready: requirements.txt
+	@./engine/preflight.sh $(PYTHON)
+	@echo "making the environment .venv (a minute)"
+	@$(PYTHON) -m venv --clear .venv
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $<
+	@touch $@
+
+.engine-venv/.ready: engine/requirements.txt
+	@echo "making the engine's environment .engine-venv"
+	@$(PYTHON) -m venv --clear .engine-venv
+	@.engine-venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $<
+	@touch $@
+
+.PHONY: help demo up down operator-token test check deploy lock .ready

@@ -1,0 +1,83 @@
+"""`sam build` and `sam deploy`, unmodified, pointed at the local engine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from engine.processes import PROJECT, REGION, EngineError, Home
+
+_BUILD = PROJECT / ".aws-sam" / "local"
+_RUNTIME = f"python{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def build() -> Path:
+    """The built template. What has not changed since the last build is not built again."""
+    stamp = _BUILD / "sources.sha256"
+    digest = _digest()
+    if not (stamp.exists() and stamp.read_text() == digest):
+        env = {"LAYER_PLATFORM": "native"}
+        _sam(["build", "--parallel", "--build-dir", str(_BUILD), "--parameter-overrides", f"Runtime={_RUNTIME}"], env)
+        stamp.write_text(digest)
+    return _BUILD / "template.yaml"
+
+
+def deploy(home: Home, stack: str, parameters: dict[str, str]) -> dict[str, str]:
+    """The stack as the template has it now; answers its outputs."""
+    template = build()
+    given = {"Target": "local", "LocalEndpoint": home.endpoint, "Runtime": _RUNTIME, **parameters}
+    overrides = [f"{name}={value}" for name, value in given.items()]
+    _sam(
+        ["deploy", "--config-file", str(PROJECT / "samconfig.toml"), "--config-env", "local", "--template-file", str(template), "--stack-name", stack]
+        + ["--region", REGION, "--parameter-overrides", *overrides],
+        home.aws_env,
+    )
+    return outputs(home, stack)
+
+
+def outputs(home: Home, stack: str) -> dict[str, str]:
+    (described,) = aws(home, "cloudformation").describe_stacks(StackName=stack)["Stacks"]
+    return {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
+
+
+def aws(home: Home, service: str) -> Any:
+    """A client with the deployer's rights on the local engine."""
+    return boto3.client(  # type: ignore[call-overload]
+        service,
+        region_name=REGION,
+        endpoint_url=home.endpoint,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+
+
+def _sam(arguments: list[str], env: dict[str, str]) -> None:
+    log = PROJECT / ".local" / f"sam-{arguments[0]}.log"
+    log.parent.mkdir(exist_ok=True)
+    with log.open("wb") as output:
+        full = {**os.environ, "SAM_CLI_TELEMETRY": "0", **env}
+        full["PATH"] = f"{PROJECT / '.venv/bin'}{os.pathsep}{full['PATH']}"
+        done = subprocess.run(
+            [str(PROJECT / ".venv/bin/sam"), *arguments], cwd=PROJECT, env=full, stdout=output, stderr=output, check=False
+        )
+    if done.returncode != 0:
+        tail = "\n".join(log.read_text(errors="replace").splitlines()[-30:])
+        raise EngineError(f"sam {arguments[0]} failed:\n{tail}\n(all of it: {log})")
+
+
+def _digest() -> str:
+    """Of everything that goes into the build, and of the Python that it is built for."""
+    digest = hashlib.sha256(_RUNTIME.encode())
+    folders = [PROJECT / name for name in ("functions", "layers", "statemachines")]
+    files = sorted(path for folder in folders for path in folder.rglob("*") if path.is_file())
+    for path in [PROJECT / "template.yaml", *files]:
+        if "__pycache__" not in path.parts:
+            digest.update(json.dumps(str(path.relative_to(PROJECT))).encode() + path.read_bytes())
+    return digest.hexdigest()
