@@ -1,1 +1,1 @@
-"""The shop on one machine: starts the local engine and the simulated provider, deploys to the engine, loads the demo."""
+"""The shop on one machine: starts the local engine and the simulated provider, deploys to the engine, loads a demo."""

@@ -35,8 +35,21 @@ def deploy(home: Home, stack: str, parameters: dict[str, str]) -> dict[str, str]
     given = {"Target": "local", "LocalEndpoint": home.endpoint, "Runtime": _RUNTIME, **parameters}
     overrides = [f"{name}={value}" for name, value in given.items()]
     _sam(
-        ["deploy", "--config-file", str(PROJECT / "samconfig.toml"), "--config-env", "local", "--template-file", str(template), "--stack-name", stack]
-        + ["--region", REGION, "--parameter-overrides", *overrides],
+        [
+            "deploy",
+            "--config-file",
+            str(PROJECT / "samconfig.toml"),
+            "--config-env",
+            "local",
+            "--template-file",
+            str(template),
+            "--stack-name",
+            stack,
+            "--region",
+            REGION,
+            "--parameter-overrides",
+            *overrides,
+        ],
         home.aws_env,
     )
     return outputs(home, stack)
@@ -65,7 +78,12 @@ def _sam(arguments: list[str], env: dict[str, str]) -> None:
         full = {**os.environ, "SAM_CLI_TELEMETRY": "0", **env}
         full["PATH"] = f"{PROJECT / '.venv/bin'}{os.pathsep}{full['PATH']}"
         done = subprocess.run(
-            [str(PROJECT / ".venv/bin/sam"), *arguments], cwd=PROJECT, env=full, stdout=output, stderr=output, check=False
+            [str(PROJECT / ".venv/bin/sam"), *arguments],
+            cwd=PROJECT,
+            env=full,
+            stdout=output,
+            stderr=output,
+            check=False,
         )
     if done.returncode != 0:
         tail = "\n".join(log.read_text(errors="replace").splitlines()[-30:])

@@ -9,8 +9,8 @@ from engine.processes import PROJECT
 
 sys.path.insert(0, str(PROJECT / "layers" / "cardshop"))
 
-from cardshop.adapters.settings import SigningKey  # noqa: E402
-from cardshop.api import tokens  # noqa: E402
+from cardshop.adapters.settings import SigningKey
+from cardshop.api import tokens
 
 _HOUR = 3600
 

@@ -60,7 +60,9 @@ def up(home: Home, say: Say) -> dict[str, Any]:
         "region": REGION,
         "endpoint_url": home.endpoint,
         "state_machine_arn": stack["StateMachineArn"],
-        "tables": {name: stack[f"{name.title()}Table"] for name in ("orders", "timeline", "stock", "sealed", "catalogue")},
+        "tables": {
+            name: stack[f"{name.title()}Table"] for name in ("orders", "timeline", "stock", "sealed", "catalogue")
+        },
         "demo": {
             "sku": SKU,
             "channel": CHANNEL,
@@ -98,14 +100,16 @@ def sell_one(home: Home, outputs: dict[str, Any], say: Say) -> None:
     print(f"\nTrade {trade_id}: {order['amount']['minor'] / 100:.2f} {order['amount']['currency']}, {order['status']}")
     print(f"  card {cards[0]['sku']}: {cards[0]['code']}\n\nTimeline")
     for change in order["timeline"]:
-        print(f"  {change['when']}  v{change['version']}  {change['what']:<18} {change['by']} {change['terminal'] or ''}")
+        print(
+            f"  {change['when']}  v{change['version']}  {change['what']:<18} {change['by']} {change['terminal'] or ''}"
+        )
     print("\nExecution history")
     for line in _history(home, outputs["state_machine_arn"], trade_id):
         print(f"  {line}")
     print(f"""
 Try it by hand
   products   {outputs["api_url"]}/products
-  order      curl -s {outputs["api_url"]}/orders -H 'Idempotency-Key: '$(python3 -c 'import uuid; print(uuid.uuid4())') \\
+  order      curl -s {outputs["api_url"]}/orders -H "Idempotency-Key: $(openssl rand -hex 16)" \\
                -d '{{"items":[{{"sku":"{demo["sku"]}","quantity":1}}],"channel":"{demo["channel"]}","terminal":"pc"}}'
              then open its payment.redirect_url in a browser and pay
   provider   {demo["provider_url"]}
@@ -138,9 +142,8 @@ class _Form(HTMLParser):
         given = dict(attrs)
         if tag == "form":
             self.action = given.get("action") or ""
-        elif tag == "input" and given.get("name"):
-            if given.get("type") != "checkbox" or "checked" in given:
-                self.fields[str(given["name"])] = given.get("value") or ""
+        elif tag == "input" and given.get("name") and (given.get("type") != "checkbox" or "checked" in given):
+            self.fields[str(given["name"])] = given.get("value") or ""
 
 
 def _stock(api: httpx.Client, provider_url: str, pid: str, key: str) -> None:
@@ -183,7 +186,9 @@ def _api(url: str, token: str) -> httpx.Client:
 def _ok(answer: httpx.Response) -> dict[str, Any]:
     if answer.is_success:
         return dict(answer.json())
-    raise EngineError(f"{answer.request.method} {answer.request.url.path}: HTTP {answer.status_code} {answer.text[:400]}")
+    raise EngineError(
+        f"{answer.request.method} {answer.request.url.path}: HTTP {answer.status_code} {answer.text[:400]}"
+    )
 
 
 def _write_private(path: Any, text: str) -> None:

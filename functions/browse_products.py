@@ -6,7 +6,6 @@ from functools import cache
 from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
-
 from cardshop.adapters.catalogue import DynamoCatalogue
 from cardshop.api.http import Door, cacheable, money
 from cardshop.domain.errors import NotFound

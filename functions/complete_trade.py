@@ -8,7 +8,6 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
-
 from cardshop.adapters.orders import DynamoOrders
 from cardshop.usecases.complete_trade import CompleteTrade
 

@@ -12,7 +12,6 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
-
 from cardshop.adapters.orders import DynamoOrders
 from cardshop.adapters.payments import provider
 from cardshop.adapters.queue import SqsNoticeQueue, loads
@@ -48,7 +47,8 @@ class TryAgain(Exception):
 
 
 def record_handler(record: SQSRecord) -> None:
-    trade_id = record.message_attributes["trade_id"].string_value if record.message_attributes else None
+    attribute = record.message_attributes["trade_id"]
+    trade_id = attribute.string_value if attribute else None
     logger.append_keys(trade_id=trade_id)
     tries = int(record.attributes.approximate_receive_count)
     try:

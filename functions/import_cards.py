@@ -7,7 +7,6 @@ import time
 from functools import cache
 
 from aws_lambda_powertools.event_handler import Response
-
 from cardshop.adapters.catalogue import DynamoCatalogue
 from cardshop.adapters.sealing import KmsSealer
 from cardshop.adapters.settings import fixed_secret

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import cache
 
 from aws_lambda_powertools.event_handler import Response
-
 from cardshop.adapters.catalogue import DynamoCatalogue
 from cardshop.api import schemas
 from cardshop.api.http import Door, answer, logger, money

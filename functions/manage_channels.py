@@ -9,7 +9,6 @@ from functools import cache
 from aws_lambda_powertools import Metrics
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.metrics import MetricUnit
-
 from cardshop.adapters.payments import provider
 from cardshop.adapters.settings import ChannelSettingsStore
 from cardshop.api import schemas

@@ -8,7 +8,6 @@ import time
 from functools import cache
 
 from aws_lambda_powertools.event_handler import Response
-
 from cardshop.adapters.catalogue import DynamoCatalogue
 from cardshop.adapters.orders import DynamoOrders
 from cardshop.adapters.payments import provider

@@ -7,7 +7,6 @@ import time
 from functools import cache
 
 from aws_lambda_powertools.event_handler import Response
-
 from cardshop.adapters.payments import provider
 from cardshop.adapters.queue import SqsNoticeQueue
 from cardshop.adapters.settings import ChannelSettings

@@ -7,7 +7,6 @@ import time
 from functools import cache
 
 from aws_lambda_powertools.event_handler import Response
-
 from cardshop.adapters.orders import DynamoOrders
 from cardshop.adapters.sealing import KmsOpener
 from cardshop.adapters.settings import SigningKeys

@@ -6,7 +6,6 @@ import os
 from functools import cache
 
 from aws_lambda_powertools.event_handler import Response
-
 from cardshop.adapters.orders import DynamoOrders
 from cardshop.adapters.settings import SigningKeys
 from cardshop.adapters.timeline import DynamoTimeline
@@ -20,7 +19,8 @@ door = Door()
 
 _RETURN_PAGE = """<!doctype html><html lang="zh-CN"><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1"><title>Cardshop</title>
-<style>:root{color-scheme:light dark}body{font:1.1rem/1.6 system-ui,sans-serif;max-width:32rem;margin:20vh auto;padding:0 1rem}
+<style>:root{color-scheme:light dark}body{font:1.1rem/1.6 system-ui,sans-serif;max-width:32rem;
+margin:20vh auto;padding:0 1rem}
 </style><h1>支付已提交</h1><p>收到支付渠道的通知后立即发货。请回到下单的终端查看卡密。</p>
 <h2 lang="en">Payment submitted</h2><p lang="en">Your cards are delivered the moment the provider confirms.
 Go back to where you ordered to read them.</p></html>"""

@@ -26,9 +26,7 @@ def _scale(text: str) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m simulators.epay", description="A simulated epay provider."
-    )
+    parser = argparse.ArgumentParser(prog="python -m simulators.epay", description="A simulated epay provider.")
     parser.add_argument("--port", type=int, required=True, help="local port, 0 for any free one")
     parser.add_argument("--state", type=Path, required=True, metavar="DIR", help="where payments are kept")
     parser.add_argument("--merchant", type=_merchant, action="append", required=True, metavar="PID:KEY")

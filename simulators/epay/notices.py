@@ -52,9 +52,7 @@ def result(payment: Payment, key: str) -> dict[str, str]:
 class Notifier:
     """Worker threads that sleep until the next notice of a heap is due."""
 
-    def __init__(
-        self, store: Store, merchants: Mapping[str, str], time_scale: float, workers: int = 16
-    ) -> None:
+    def __init__(self, store: Store, merchants: Mapping[str, str], time_scale: float, workers: int = 16) -> None:
         self._store = store
         self._merchants = merchants
         self._time_scale = time_scale

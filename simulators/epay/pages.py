@@ -59,8 +59,7 @@ def pay_page(payment: Payment, back: str) -> str:
         ("交易号", "Trade no.", payment.trade_no),
     )
     facts = "".join(
-        f'<div><dt>{zh} <span class="en">{en}</span></dt><dd>{escape(value)}</dd></div>'
-        for zh, en, value in rows
+        f'<div><dt>{zh} <span class="en">{en}</span></dt><dd>{escape(value)}</dd></div>' for zh, en, value in rows
     )
     below = ""
     if payment.status == UNPAID:
@@ -72,9 +71,7 @@ def pay_page(payment: Payment, back: str) -> str:
 <button type="submit">确认付款 · Pay now</button>
 </form>"""
     elif payment.status == PAID:
-        below = (
-            f'<div class="foot"><a class="back" href="{escape(back)}">返回商户 · Back to the shop</a></div>'
-        )
+        below = f'<div class="foot"><a class="back" href="{escape(back)}">返回商户 · Back to the shop</a></div>'
     return _page(
         f"{kind} · {kind_en}",
         payment.type,

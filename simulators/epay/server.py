@@ -170,9 +170,7 @@ class Provider:
             _logger.info("%s refused: unknown order", act)
             return _json({"code": -1, "msg": "订单号不存在"})
         answer = _view(payment) if act == "order" else self._refund(payment, params.get("money", ""))
-        _logger.info(
-            "%s order=%s status=%d code=%d", act, payment.out_trade_no, payment.status, answer["code"]
-        )
+        _logger.info("%s order=%s status=%d code=%d", act, payment.out_trade_no, payment.status, answer["code"])
         return _json(answer)
 
     def _refund(self, payment: Payment, money: str) -> dict[str, Any]:
@@ -224,9 +222,7 @@ class Provider:
             raise Refusal("参数错误", "A status is 0 to 3, money a price")
         self._store.amend(payment.trade_no, status, money)
         amended = self._by_number(payment.out_trade_no)
-        _logger.info(
-            "control: order=%s status=%d money=%s", payment.out_trade_no, status, protocol.format_money(money)
-        )
+        _logger.info("control: order=%s status=%d money=%s", payment.out_trade_no, status, protocol.format_money(money))
         return _json(_view(amended))
 
 

@@ -162,8 +162,7 @@ class Store:
         now = time.time()
         with self._transaction() as db:
             paid = db.execute(
-                "UPDATE payments SET status = ?, endtime = ?, api_trade_no = ?"
-                " WHERE trade_no = ? AND status = ?",
+                "UPDATE payments SET status = ?, endtime = ?, api_trade_no = ? WHERE trade_no = ? AND status = ?",
                 (PAID, now, _api_trade_no(now), trade_no, UNPAID),
             ).rowcount
             return paid == 1, _queue(db, trade_no, now) if paid and notify else None
@@ -178,16 +177,13 @@ class Store:
         """Overwrite what the provider believes (test control)."""
         now = time.time()
         with self._transaction() as db:
-            db.execute(
-                "UPDATE payments SET status = ?, money = ? WHERE trade_no = ?", (status, money, trade_no)
-            )
+            db.execute("UPDATE payments SET status = ?, money = ? WHERE trade_no = ?", (status, money, trade_no))
             if status == UNPAID:
                 sql = "UPDATE payments SET endtime = NULL, api_trade_no = NULL WHERE trade_no = ?"
                 db.execute(sql, (trade_no,))
             else:
                 db.execute(
-                    "UPDATE payments SET endtime = ?, api_trade_no = ?"
-                    " WHERE trade_no = ? AND endtime IS NULL",
+                    "UPDATE payments SET endtime = ?, api_trade_no = ? WHERE trade_no = ? AND endtime IS NULL",
                     (now, _api_trade_no(now), trade_no),
                 )
 
@@ -225,8 +221,7 @@ class Store:
 def _insert(db: sqlite3.Connection, order: Order) -> None:
     now, token = time.time(), secrets.token_urlsafe(24)
     sql = (
-        "INSERT INTO payments VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)"
-        " ON CONFLICT (trade_no) DO NOTHING"
+        "INSERT INTO payments VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL) ON CONFLICT (trade_no) DO NOTHING"
     )
     # The number is the time and five digits, like the real ones, so two may clash: then draw again.
     created = 0

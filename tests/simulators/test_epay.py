@@ -184,7 +184,8 @@ def events() -> Iterator[Events]:
     yield events
     logger.removeHandler(events)
     logged = "\n".join(events.all)
-    assert KEY not in logged and not re.search(r"[0-9a-f]{32}", logged), "a key or a sign was logged"
+    assert KEY not in logged
+    assert not re.search(r"[0-9a-f]{32}", logged), "a key or a sign was logged"
 
 
 @contextmanager
@@ -264,7 +265,9 @@ def test_pay_page(client: Client) -> None:
     assert visible == [{"type": "checkbox", "name": "notify", "value": "1", "checked": None}]
     assert "&lt;b&gt;卡 &amp; 券&lt;/b&gt;" in page.html
     assert "<b>卡" not in page.html
-    assert "¥9.90" in page.html and "page-1" in page.html and PID in page.html
+    assert "¥9.90" in page.html
+    assert "page-1" in page.html
+    assert PID in page.html
 
 
 def test_submit_by_form(client: Client) -> None:
@@ -280,9 +283,9 @@ def test_pay_with_notice(client: Client, shop: Shop, events: Events) -> None:
     notice = shop.notice()
     assert notice.pop("from") == "epay"
     assert signed(notice)
-    assert (
-        notice["money"] == "9.9" and notice["param"] == "a=b&c" and notice["trade_status"] == "TRADE_SUCCESS"
-    )
+    assert notice["money"] == "9.9"
+    assert notice["param"] == "a=b&c"
+    assert notice["trade_status"] == "TRADE_SUCCESS"
     assert location.startswith(f"{shop.url}/return?o=1&")
     returned = dict(parse_qsl(urlsplit(location).query))
     assert returned.pop("o") == "1"
@@ -290,9 +293,12 @@ def test_pay_with_notice(client: Client, shop: Shop, events: Events) -> None:
 
     events.wait("notice delivered")
     (attempt,) = client.control("GET", "notices/pay-1")
-    assert attempt["answer"] == "success" and attempt["delivered"] is True and attempt["at"] > 0
+    assert attempt["answer"] == "success"
+    assert attempt["delivered"] is True
+    assert attempt["at"] > 0
     again = client.submit("pay-1")
-    assert again.forms == [] and "已支付" in again.html
+    assert again.forms == []
+    assert "已支付" in again.html
 
 
 def test_pay_without_notice(client: Client, tmp_path: Path) -> None:
@@ -320,7 +326,8 @@ def test_gives_up_after_five_retries(client: Client, events: Events, tmp_path: P
     client.pay(client.submit("lost-1", notify_url=unreachable))
     assert events.wait("notice failed, given up").endswith("try=6")
     attempts = client.control("GET", "notices/lost-1")
-    assert len(attempts) == 6 and not any(a["delivered"] for a in attempts)
+    assert len(attempts) == 6
+    assert not any(a["delivered"] for a in attempts)
     assert all(KEY not in a["answer"] and "sign" not in a["answer"] for a in attempts)
     assert rows(tmp_path, "chains") == 0
 
@@ -331,7 +338,8 @@ def test_same_payment_is_found_again(client: Client) -> None:
     assert first.fields(True) == second.fields(True)
     assert client.query("again-1")["type"] == "wxpay"
     status, body, _ = client.call("GET", f"/submit.php?{urlencode(client.order('again-1', money='1'))}")
-    assert status == 400 and Page(body).forms == []
+    assert status == 400
+    assert Page(body).forms == []
     assert client.query("again-1")["money"] == "9.90"
 
 
@@ -354,13 +362,12 @@ def test_same_payment_is_found_again(client: Client) -> None:
 def test_bad_request_is_refused(client: Client, changes: dict[str, str], tmp_path: Path) -> None:
     params = client.order("bad-1", **changes)
     status, body, _ = client.call("GET", f"/submit.php?{urlencode(params)}")
-    assert status == 400 and Page(body).forms == []
+    assert status == 400
+    assert Page(body).forms == []
     assert rows(tmp_path, "payments") == 0
 
 
-@pytest.mark.parametrize(
-    "changes", [{"sign": "0" * 32}, {"sign": ""}, {"money": "0.01"}, {"sign_type": "RSA"}]
-)
+@pytest.mark.parametrize("changes", [{"sign": "0" * 32}, {"sign": ""}, {"money": "0.01"}, {"sign_type": "RSA"}])
 def test_wrong_signature_is_refused(client: Client, changes: dict[str, str], tmp_path: Path) -> None:
     params = {**client.order("bad-1"), **changes}
     assert client.call("GET", f"/submit.php?{urlencode(params)}")[0] == 400
@@ -377,7 +384,9 @@ def test_paying_needs_the_page(client: Client) -> None:
 def test_query(client: Client) -> None:
     page = client.submit("query-1", param="p")
     unpaid = client.query("query-1")
-    assert unpaid["code"] == 1 and unpaid["status"] == 0 and unpaid["endtime"] is None
+    assert unpaid["code"] == 1
+    assert unpaid["status"] == 0
+    assert unpaid["endtime"] is None
     client.pay(page, notify=False)
     paid = client.query("query-1")
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", paid["endtime"])
@@ -435,7 +444,9 @@ def test_controls(client: Client, shop: Shop) -> None:
     page = client.submit("control-1")
     assert client.control("POST", "payments/control-1", {"status": 1, "money": "0.01"})["money"] == "0.01"
     believed = client.query("control-1")
-    assert believed["status"] == 1 and believed["money"] == "0.01" and believed["endtime"]
+    assert believed["status"] == 1
+    assert believed["money"] == "0.01"
+    assert believed["endtime"]
     client.control("POST", f"notices/{quote('control-1')}")
     assert shop.notice()["money"] == "0.01"
     client.control("POST", "payments/control-1", {"status": 3})
@@ -457,7 +468,8 @@ def test_controls(client: Client, shop: Shop) -> None:
         ("GET", "nothing", "", 404),
     ):
         answer = client.call(method, f"/_control/{path}", body)
-        assert answer[0] == status and "error" in json.loads(answer[1])
+        assert answer[0] == status
+        assert "error" in json.loads(answer[1])
 
 
 class Program:
@@ -484,7 +496,8 @@ class Program:
         output, log = self.process.communicate(timeout=10)
         assert self.process.returncode == 0
         assert output == ""
-        assert KEY not in log and not re.search(r"[0-9a-f]{32}", log)
+        assert KEY not in log
+        assert not re.search(r"[0-9a-f]{32}", log)
         return log
 
 
@@ -500,7 +513,8 @@ def test_restart_keeps_payments_and_resumes_notices(tmp_path: Path, shop: Shop) 
         log = first.stop(signal.SIGTERM)
     finally:
         first.process.kill()
-    assert "paid order=restart-1" in log and "Traceback" not in log
+    assert "paid order=restart-1" in log
+    assert "Traceback" not in log
     assert rows(tmp_path, "chains") == 1
 
     shop.reply = lambda count: "success"
@@ -511,7 +525,8 @@ def test_restart_keeps_payments_and_resumes_notices(tmp_path: Path, shop: Shop) 
         assert second.client.query("restart-1") == paid
         assert second.client.submit("restart-2").fields(True) == other.fields(True)
         notice = shop.notice()
-        assert notice["out_trade_no"] == "restart-1" and signed(notice)
+        assert notice["out_trade_no"] == "restart-1"
+        assert signed(notice)
         assert "Traceback" not in second.stop(signal.SIGINT)
     finally:
         second.process.kill()

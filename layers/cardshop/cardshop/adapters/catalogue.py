@@ -7,7 +7,7 @@ what an order picks from and what buyers see as stock; `count_stock` keeps its c
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from pynamodb.exceptions import PutError, TransactWriteError, UpdateError
@@ -150,5 +150,5 @@ def _product(item: CatalogueItem) -> Product:
     )
 
 
-def _plain(attribute: Any) -> Mapping[str, Any] | dict[str, Any]:
-    return attribute.as_dict() if attribute is not None else {}
+def _plain(attribute: Any) -> dict[str, Any]:
+    return dict(attribute.as_dict()) if attribute is not None else {}

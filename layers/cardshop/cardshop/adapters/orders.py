@@ -59,16 +59,16 @@ class DynamoOrders:
             fingerprint=order.fingerprint,
             email=order.email,
             password=order.password,
-            **{f"hold_{subject}": value for subject, value in holds.items()},
+            hold_address=holds.get("address"),
+            hold_device=holds.get("device"),
+            hold_contact=holds.get("contact"),
             **_changing(order),
         )
         with store():
             try:
                 with TransactWrite(connection=connection(), client_request_token=str(uuid.uuid4())) as write:
                     for card in order.cards:
-                        write.delete(
-                            PoolItem(card.pool.key, card.place), condition=PoolItem.card_id == card.card_id
-                        )
+                        write.delete(PoolItem(card.pool.key, card.place), condition=PoolItem.card_id == card.card_id)
                     write.save(item, condition=OrderItem.trade_id.does_not_exist())
             except TransactWriteError as error:
                 why = reasons(error)
@@ -179,7 +179,7 @@ def _order(item: OrderItem) -> Order:
             Line(line.sku, line.name, int(line.quantity), Money(int(line.price), currency)) for line in item.lines
         ),
         amount=Money(int(item.minor), currency),
-        cards=tuple(_card(name) for name in item.cards),
+        cards=tuple(_card(str(name)) for name in item.cards),
         payments=tuple(_payment(payment, currency) for payment in item.payments),
         terminal=item.terminal,
         created_at=int(item.created_at),

@@ -60,12 +60,10 @@ class DynamoSealedCards:
         with store():
             for some in _chunks(cards, _CARDS_PER_TRANSACTION):
                 refused_ids += self._add_together(list(some))
-            duplicates = []
-            ours = {card.card_id: card.pool.batch for card in cards}
-            for item in SealedItem.batch_get(refused_ids, consistent_read=True):
-                if item.batch != ours[item.item_id]:  # else: an earlier attempt of this very import added it
-                    duplicates.append(item.item_id)
-        return duplicates
+            batch_of = {card.card_id: card.pool.batch for card in cards}
+            # one that is in this very batch was added by an earlier attempt, or by a twin beside us
+            there = SealedItem.batch_get(refused_ids, consistent_read=True)
+            return [item.item_id for item in there if item.batch != batch_of[item.item_id]]
 
     def _add_together(self, cards: list[SealedCard]) -> list[str]:
         taken: list[str] = []

@@ -122,7 +122,7 @@ class OrderItem(_Shared):
     lines = ListAttribute(of=LineMap)
     currency = UnicodeAttribute()
     minor = NumberAttribute()
-    cards = ListAttribute(of=UnicodeAttribute)  # type: ignore[type-var]
+    cards = ListAttribute(of=UnicodeAttribute)
     payments = ListAttribute(of=PaymentMap)
     terminal = UnicodeAttribute()
     created_at = NumberAttribute()

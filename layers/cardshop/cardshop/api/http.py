@@ -86,7 +86,9 @@ def answer(
     return Response(status, _JSON, body, headers={"Cache-Control": cache, **(headers or {})})
 
 
-def cacheable(content: dict[str, Any], if_none_match: str | None, *, cache: str, tag: str | None = None) -> Response[str]:
+def cacheable(
+    content: dict[str, Any], if_none_match: str | None, *, cache: str, tag: str | None = None
+) -> Response[str]:
     """200 with an ETag, or 304 for a caller that has it (RFC 9110, weak comparison)."""
     etag = tag or f'"{hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:24]}"'
     if matches(if_none_match, etag):

@@ -142,7 +142,7 @@ class Order:
     def revealed(self, at: int, actor: Actor) -> Order:
         return self._changed(at, actor, what="cards_revealed")
 
-    def _judged(
+    def _judged(  # noqa: PLR0917  private, and called in one place
         self,
         payment: Payment,
         state: PaymentState,

@@ -106,9 +106,7 @@ class ConfirmPayment:
         if order.task_token and not self.workflow.succeed(order.task_token):
             self.workflow.start(order.trade_id, f"-{order.version}")
 
-    def _mismatch(
-        self, kind: str, order: Order, payment: Payment, channel: Channel, event: PaymentEvent
-    ) -> Outcome:
+    def _mismatch(self, kind: str, order: Order, payment: Payment, channel: Channel, event: PaymentEvent) -> Outcome:
         self._note(kind, order, payment, channel, event)
         return Outcome.MISMATCH
 

@@ -105,9 +105,7 @@ class PlaceOrder:
     def _place(self, trade_id: str, fingerprint: str, wish: Wish) -> tuple[Order, int]:
         channel = self._channel(wish.channel)
         products = self._products(wish, consistent=False)
-        lines = tuple(
-            Line(sku, products[sku].name, quantity, products[sku].price) for sku, quantity in wish.items
-        )
+        lines = tuple(Line(sku, products[sku].name, quantity, products[sku].price) for sku, quantity in wish.items)
         amount = self._amount(lines, channel)
         now = self.clock()
         holds = self._holds(wish, now)

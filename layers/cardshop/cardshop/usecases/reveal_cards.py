@@ -42,7 +42,9 @@ class RevealCards:
         wrapped = self.sealed.keys(card.key_id for card in found.values())
         keys = {key_id: self.opener.unwrap(key) for key_id, key in wrapped.items()}
         return [
-            RevealedCard(card.pool.sku, self.opener.open(keys[sealed.key_id], card.pool.sku, card.card_id, sealed.sealed))
+            RevealedCard(
+                card.pool.sku, self.opener.open(keys[sealed.key_id], card.pool.sku, card.card_id, sealed.sealed)
+            )
             for card in order.cards
             for sealed in [found[card.card_id]]
         ]

@@ -135,8 +135,8 @@ def _fields(notice: Notice) -> dict[str, str]:
             raise InvalidNotice("too large")
         pairs += _pairs(notice.body)
     fields: dict[str, str] = {}
-    for name, value in pairs:
-        name = name.removeprefix("amp;")
+    for written, value in pairs:
+        name = written.removeprefix("amp;")
         if name in fields:
             raise InvalidNotice("a field twice")
         fields[name] = value
