@@ -117,6 +117,7 @@ def _engine_env(home: Home) -> dict[str, str]:
         "S3_PERSIST": "1",
         "S3_DATA_DIR": str(home.path / "state" / "s3"),
         "LAMBDA_ACCOUNT_CONCURRENCY": "1000",
+        "LAMBDA_WARM_TTL_SECONDS": "900",
     }
 
 

@@ -1,4 +1,7 @@
-"""boto3 clients with short time-outs, one of each a process; and what their failures mean to the shop."""
+"""One botocore session a process, its clients with short time-outs, and what their failures mean to the shop.
+
+botocore rather than boto3, which only adds to a cold start what nothing here uses.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-import boto3
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -20,8 +23,13 @@ def config() -> Config:
 
 
 @cache
+def session() -> Any:
+    return botocore.session.get_session()
+
+
+@cache
 def client(service: str) -> Any:
-    return boto3.client(service, config=config())  # type: ignore[call-overload]
+    return session().create_client(service, config=config())
 
 
 @contextmanager

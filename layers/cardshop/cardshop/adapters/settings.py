@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from aws_lambda_powertools.utilities.parameters import SecretsProvider, SSMProvider
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 
-from cardshop.adapters.aws import client, config, reached
+from cardshop.adapters.aws import client, reached
 from cardshop.adapters.catalogue import DynamoChannelSettings
 from cardshop.domain.errors import Unavailable
 from cardshop.domain.payment import Channel
@@ -25,14 +25,14 @@ _secrets = None
 def ssm() -> SSMProvider:
     global _ssm
     if _ssm is None:
-        _ssm = SSMProvider(boto_config=config())
+        _ssm = SSMProvider(boto3_client=client("ssm"))
     return _ssm
 
 
 def secrets_manager() -> SecretsProvider:
     global _secrets
     if _secrets is None:
-        _secrets = SecretsProvider(boto_config=config())
+        _secrets = SecretsProvider(boto3_client=client("secretsmanager"))
     return _secrets
 
 

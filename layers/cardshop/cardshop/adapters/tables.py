@@ -26,6 +26,7 @@ from pynamodb.exceptions import PynamoDBException, TransactWriteError
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 from pynamodb.models import Model
 
+from cardshop.adapters.aws import session
 from cardshop.domain.errors import Unavailable
 
 CONDITION_FAILED = "ConditionalCheckFailed"
@@ -54,6 +55,7 @@ def connection() -> Connection:
         _Shared._shared = Connection(
             connect_timeout_seconds=1, read_timeout_seconds=4, max_retry_attempts=2, max_pool_connections=16
         )
+        _Shared._shared._local.session = session()
     return _Shared._shared
 
 
