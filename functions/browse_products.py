@@ -9,7 +9,7 @@ from aws_lambda_powertools.event_handler import Response
 from cardshop.adapters.catalogue import DynamoCatalogue
 from cardshop.api.http import Door, cacheable, money
 from cardshop.domain.errors import NotFound
-from cardshop.domain.product import COUNT_LIMIT, Product
+from cardshop.domain.product import Product
 
 door = Door()
 
@@ -40,7 +40,7 @@ def _shown(product: Product) -> dict[str, Any]:
         "sku": product.sku,
         "name": product.name,
         "price": money(product.price),
-        "stock": {"level": product.level, "quantity": min(product.quantity, COUNT_LIMIT)},
+        "stock": {"level": product.level, "quantity": product.quantity},
     }
 
 

@@ -1,4 +1,4 @@
-"""Stock stream → how many cards of a batch are for sale, listed on the product."""
+"""Stock stream → how many cards of a pool are for sale, listed on the product."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from functools import cache
 from cardshop.adapters.catalogue import DynamoCatalogue
 from cardshop.adapters.stock import DynamoPool
 from cardshop.adapters.stream import StreamConsumer, Work, moved_card
+from cardshop.domain.card import Pool
 from cardshop.usecases.count_stock import CountStock
 
 
@@ -16,7 +17,7 @@ def _count() -> CountStock:
 
 
 def count(work: Work) -> None:
-    _count()(work["sku"], [work["batch"]])
+    _count()(Pool.parse(work["pool"]))
 
 
 handler = StreamConsumer(moved_card, count)

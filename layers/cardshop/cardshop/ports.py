@@ -45,8 +45,8 @@ class CardPool(Protocol):
     def look(self, pool: Pool, wanted: int, *, consistent: bool) -> list[Card]:
         """Up to `wanted` cards for sale, read on from a random place and around."""
 
-    def count(self, pool: Pool, limit: int) -> int:
-        """Cards in the pool now, counted up to `limit` (strongly consistent)."""
+    def count(self, pool: Pool) -> int:
+        """Cards in the pool now (strongly consistent)."""
 
 
 class Catalogue(Protocol):
@@ -63,11 +63,11 @@ class Catalogue(Protocol):
     def begin_batch(self, batch: ImportedBatch) -> None:
         """Note an import before its first card; does nothing if it is noted already."""
 
-    def put_on_sale(self, batch: ImportedBatch) -> None:
+    def put_on_sale(self, batch: ImportedBatch, counts: tuple[int, ...]) -> None:
         """One transaction: the batch is on sale and listed on its product. Does nothing if it is on sale already."""
 
-    def counted(self, product: Product, batches: Sequence[Batch]) -> None:
-        """List these counts on the product, drop those at zero; `Changed` if another count came in between."""
+    def counted(self, product: Product, batch: Batch) -> None:
+        """List these counts on the product, or drop them at zero; `Changed` if another count came in between."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ what an order picks from and what buyers see as stock; `count_stock` keeps its c
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
 from typing import Any
 
 from pynamodb.exceptions import PutError, TransactWriteError, UpdateError
@@ -78,8 +77,7 @@ class DynamoCatalogue:
                 if not refused(error):  # noted by an earlier attempt: go on from there
                     raise
 
-    def put_on_sale(self, batch: ImportedBatch) -> None:
-        listed = {"shards": batch.shards, "count": batch.cards}
+    def put_on_sale(self, batch: ImportedBatch, counts: tuple[int, ...]) -> None:
         with store():
             try:
                 with TransactWrite(connection=connection(), client_request_token=str(uuid.uuid4())) as write:
@@ -90,7 +88,7 @@ class DynamoCatalogue:
                     )
                     write.update(
                         CatalogueItem(_PRODUCT, batch.sku),
-                        [CatalogueItem.batches[batch.batch].set(listed), CatalogueItem.stock_version.add(1)],
+                        [CatalogueItem.batches[batch.batch].set(list(counts)), CatalogueItem.stock_version.add(1)],
                         condition=CatalogueItem.minor.exists(),
                     )
             except TransactWriteError as error:
@@ -103,12 +101,10 @@ class DynamoCatalogue:
                     raise NotFound("no such product") from error
                 raise Changed from error
 
-    def counted(self, product: Product, batches: Sequence[Batch]) -> None:
-        actions: list[Action] = [CatalogueItem.stock_version.set(product.stock_version + 1)]
-        for batch in batches:
-            entry = CatalogueItem.batches[batch.batch]
-            listed = {"shards": batch.shards, "count": batch.count}
-            actions.append(entry.set(listed) if batch.count else entry.remove())
+    def counted(self, product: Product, batch: Batch) -> None:
+        entry = CatalogueItem.batches[batch.batch]
+        listed = entry.set(list(batch.counts)) if any(batch.counts) else entry.remove()
+        actions: list[Action] = [CatalogueItem.stock_version.set(product.stock_version + 1), listed]
         with store():
             try:
                 CatalogueItem(_PRODUCT, product.sku).update(
@@ -137,9 +133,7 @@ class DynamoChannelSettings:
 
 
 def _product(item: CatalogueItem) -> Product:
-    batches = tuple(
-        Batch(name, int(entry["shards"]), int(entry["count"])) for name, entry in _plain(item.batches).items()
-    )
+    batches = tuple(Batch(name, tuple(int(count) for count in counts)) for name, counts in _plain(item.batches).items())
     return Product(
         item.name,
         item.title or "",

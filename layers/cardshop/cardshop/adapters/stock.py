@@ -33,9 +33,9 @@ class DynamoPool:
                 found += self._read(pool, PoolItem.place < start, wanted - len(found), consistent)
         return found
 
-    def count(self, pool: Pool, limit: int) -> int:
+    def count(self, pool: Pool) -> int:
         with store():
-            return int(PoolItem.count(pool.key, consistent_read=True, limit=limit))
+            return int(PoolItem.count(pool.key, consistent_read=True))
 
     @staticmethod
     def _read(pool: Pool, where: Condition, wanted: int, consistent: bool) -> list[Card]:

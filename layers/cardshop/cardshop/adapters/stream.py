@@ -94,10 +94,9 @@ def change_of(work: Work) -> Change:
 
 
 def moved_card(record: DynamoDBRecord) -> Work | None:
-    """The batch a card left or came back to."""
+    """The pool a card left or came back to."""
     image = _new(record) or _old(record)
-    sku, batch, _ = str(image["pool"]).split("#")
-    return {"sku": sku, "batch": batch}
+    return {"pool": image["pool"]}
 
 
 def _new(record: DynamoDBRecord) -> dict[str, Any]:

@@ -7,17 +7,17 @@ from dataclasses import dataclass, field
 from cardshop.domain.card import Pool
 from cardshop.domain.money import Money
 
-COUNT_LIMIT = 1000  # stock is counted up to here: what a buyer is told must not cost more the more there is
 LOW_STOCK = 10
+_CARDS_PER_SHARD = 128  # few enough to be counted in one read
+_MAX_SHARDS = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One import's cards, cut into `shards` pools; `count` of them were for sale when last counted."""
+    """One import's cards, cut into pools; how many of each were for sale when last counted."""
 
     batch: str
-    shards: int
-    count: int
+    counts: tuple[int, ...]  # by shard
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Product:
 
     @property
     def quantity(self) -> int:
-        return sum(batch.count for batch in self.batches)
+        return sum(sum(batch.counts) for batch in self.batches)
 
     @property
     def level(self) -> str:
@@ -39,15 +39,20 @@ class Product:
             return "out_of_stock"
         return "low" if self.quantity <= LOW_STOCK else "in_stock"
 
-    def pools(self) -> list[tuple[Pool, float]]:
-        """Every pool that may hold a card, with the share of the stock it is believed to hold."""
+    def pools(self) -> list[tuple[Pool, int]]:
+        """Every pool on sale that held a card when last counted, with that count."""
         return [
-            (Pool(self.sku, batch.batch, shard), batch.count / batch.shards)
+            (Pool(self.sku, batch.batch, shard), count)
             for batch in self.batches
-            for shard in range(batch.shards)
+            for shard, count in enumerate(batch.counts)
+            if count
         ]
 
 
-def shards_for(cards: int) -> int:
-    """A pool partition takes some 500 claims a second; a small batch is not cut, so it is read in one query."""
-    return max(1, min(8, cards // 500))
+def shares(cards: int) -> tuple[int, ...]:
+    """How many of a batch's cards go to each of its pools: alike, so that a random pool is a random card.
+
+    A pool is one partition, and takes some 500 claims a second.
+    """
+    shards = max(1, min(_MAX_SHARDS, -(-cards // _CARDS_PER_SHARD)))
+    return tuple(len(range(shard, cards, shards)) for shard in range(shards))

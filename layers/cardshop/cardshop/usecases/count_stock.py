@@ -1,4 +1,4 @@
-"""Keep a product's list of batches true: how many cards of each are for sale, up to a limit.
+"""Keep a product's list of batches true: how many cards of each pool are for sale.
 
 It counts anew rather than adding up, so any stream record may come twice, late or out of order; the product's
 `stock_version` lets only the newest count be written.
@@ -6,15 +6,14 @@ It counts anew rather than adding up, so any stream record may come twice, late 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cardshop.domain.card import Pool
 from cardshop.domain.errors import Changed
-from cardshop.domain.product import COUNT_LIMIT, Batch
+from cardshop.domain.product import Batch
 from cardshop.ports import CardPool, Catalogue
 
-_ATTEMPTS = 10
+_ATTEMPTS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,29 +21,27 @@ class CountStock:
     catalogue: Catalogue
     pool: CardPool
 
-    def __call__(self, sku: str, batches: Iterable[str]) -> None:
-        names = sorted(set(batches))
+    def __call__(self, pool: Pool) -> None:
+        """Count this pool and list it, if its batch is on sale."""
         for _ in range(_ATTEMPTS):
-            product = self.catalogue.find(sku, consistent=True)
+            product = self.catalogue.find(pool.sku, consistent=True)
             if product is None:
                 return
-            counts = [batch for name in names if (batch := self._count(sku, name)) is not None]
-            listed = {batch.batch: batch.count for batch in product.batches}
-            changed = [batch for batch in counts if listed.get(batch.batch, 0) != batch.count]
-            if not changed:
+            batch = next((each for each in product.batches if each.batch == pool.batch), None)
+            if batch is None and (batch := self._unlisted(pool)) is None:
+                return
+            counts = list(batch.counts)
+            counts[pool.shard] = self.pool.count(pool)
+            if tuple(counts) == batch.counts:
                 return
             try:
-                self.catalogue.counted(product, changed)
+                self.catalogue.counted(product, replace(batch, counts=tuple(counts)))
             except Changed:
                 continue
             return
         raise Changed("the stock kept changing")
 
-    def _count(self, sku: str, name: str) -> Batch | None:
-        """The batch as it is now; None while it is not on sale."""
-        batch = self.catalogue.batch(sku, name)
-        if batch is None or not batch.on_sale:
-            return None
-        each = -(-COUNT_LIMIT // batch.shards)
-        count = sum(self.pool.count(Pool(sku, name, shard), each) for shard in range(batch.shards))
-        return Batch(name, batch.shards, count)
+    def _unlisted(self, pool: Pool) -> Batch | None:
+        """A batch that was sold out, to be listed again; None while it is not on sale."""
+        found = self.catalogue.batch(pool.sku, pool.batch)
+        return Batch(pool.batch, (0,) * found.shards) if found is not None and found.on_sale else None

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from cardshop.domain.card import Pool, card_id, text_hmac
 from cardshop.domain.errors import NotFound
-from cardshop.domain.product import shards_for
+from cardshop.domain.product import shares
 from cardshop.ports import Catalogue, Clock, ImportedBatch, SealedCard, SealedCards, Sealer
 
 
@@ -47,7 +47,7 @@ class ImportCards:
         if found is not None and found.on_sale:
             return Imported(found, sorted(repeated), already=True)
         if found is None:
-            found = ImportedBatch(sku, batch, shards_for(len(lines)), len(lines), False, self.clock())
+            found = ImportedBatch(sku, batch, len(shares(len(lines))), len(lines), False, self.clock())
             self.catalogue.begin_batch(found)
         key, plain = self.sealer.new_key(sku, batch)
         self.sealed.add_key(key)
@@ -60,7 +60,10 @@ class ImportCards:
             )
             for index, (identity, (_, code)) in enumerate(lines.items())
         ]
-        duplicates = self.sealed.add(cards)
+        duplicates = set(self.sealed.add(cards))
         ready = ImportedBatch(sku, batch, found.shards, len(lines) - len(duplicates), True, found.created_at)
-        self.catalogue.put_on_sale(ready)
+        counts = [0] * found.shards
+        for card in cards:
+            counts[card.pool.shard] += card.card_id not in duplicates
+        self.catalogue.put_on_sale(ready, tuple(counts))
         return Imported(ready, sorted(repeated + [lines[each][0] for each in duplicates]), already=False)

@@ -61,7 +61,7 @@ class PlaceOrder:
     provider: Callable[[str], Provider]
     secret: bytes
     public_url: Callable[[], str]
-    hold_caps: Mapping[str, int]  # unpaid orders at a time, by subject
+    hold_caps: Mapping[str, int]  # unpaid orders at a time, by subject; 0: no cap
     window_ms: int
     clock: Clock
 
@@ -155,7 +155,11 @@ class PlaceOrder:
         The count is read before the claim, not locked with it: a carrier's one address must not become a hot item.
         """
         subjects = {"address": wish.actor.address, "device": wish.actor.device, "contact": wish.email}
-        holds = {subject: text_hmac(self.secret, subject, value) for subject, value in subjects.items() if value}
+        holds = {
+            subject: text_hmac(self.secret, subject, value)
+            for subject, value in subjects.items()
+            if value and self.hold_caps[subject]
+        }
         for subject, value in holds.items():
             cap = self.hold_caps[subject]
             open_until = self.orders.holds(subject, value, cap)
@@ -179,7 +183,7 @@ class PlaceOrder:
     def _pick_some(self, product: Product, quantity: int, *, consistent: bool) -> list[Card]:
         """Up to `quantity` random cards; a pool is tried first in the proportion of what it is believed to hold."""
         seen: list[Card] = []
-        pools = sorted(product.pools(), key=lambda pool: random.random() ** (1 / max(pool[1], 1e-6)), reverse=True)
+        pools = sorted(product.pools(), key=lambda pool: random.random() ** (1 / pool[1]), reverse=True)
         for pool, _ in pools:
             seen += self.pool.look(pool, quantity - len(seen) + _SPREAD, consistent=consistent)
             if len(seen) >= quantity:
