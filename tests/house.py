@@ -1,0 +1,123 @@
+"""A shop of the tests' own, deployed on a local engine of its own, and a buyer's and an operator's hands in it."""
+
+from __future__ import annotations
+
+import secrets
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import httpx
+
+from engine import deploy, operators, shop
+from engine.processes import Home
+
+PATIENCE = 60.0  # seconds until something that must happen is given up on
+
+
+@dataclass
+class House:
+    """One deployed stack."""
+
+    home: Home
+    stack: str
+    outputs: dict[str, str]
+    merchant: tuple[str, str]
+    expected_dead_letters: list[str] = field(default_factory=list)
+
+    @cached_property
+    def api(self) -> httpx.Client:
+        limits = httpx.Limits(max_connections=64, max_keepalive_connections=64)
+        return httpx.Client(base_url=self.outputs["ApiUrl"], timeout=60, limits=limits)
+
+    @cached_property
+    def operator(self) -> dict[str, str]:
+        token = operators.token(self.aws("secretsmanager"), self.outputs["OperatorTokenKey"], "tests")
+        return {"Authorization": f"Bearer {token}"}
+
+    def aws(self, service: str) -> Any:
+        return deploy.aws(self.home, service)
+
+    def channel(self, name: str = "epay", **settings: str) -> str:
+        pid, key = self.merchant
+        body = {"provider": "epay", "url": self.home.provider_url, "pid": pid, "key": key, **settings}
+        ok(self.api.put(f"/admin/channels/{name}", headers=self.operator, json=body))
+        return name
+
+    def product(self, cards: int, price: int = 990) -> tuple[str, list[str]]:
+        """A fresh product on sale with so many cards; answers its SKU and its codes."""
+        sku = f"sku-{secrets.token_hex(4)}"
+        body = {"name": f"商品 {sku}", "price": {"minor": price, "currency": "CNY"}, "status": "on_sale"}
+        ok(self.api.put(f"/admin/products/{sku}", headers=self.operator, json=body))
+        codes = [f"CODE-{secrets.token_hex(10)}" for _ in range(cards)]
+        if codes:
+            answer = self.api.post(f"/admin/products/{sku}/cards", headers=self.operator, content="\n".join(codes))
+            assert answer.status_code == 201, answer.text
+        return sku, codes
+
+    def order(self, sku: str, quantity: int = 1, *, key: str | None = None, **more: Any) -> httpx.Response:
+        body = {"items": [{"sku": sku, "quantity": quantity}], "channel": "epay", "terminal": "pc", **more}
+        return self.api.post("/orders", headers={"Idempotency-Key": key or str(uuid.uuid4())}, json=body)
+
+    def placed(self, sku: str, quantity: int = 1, **more: Any) -> dict[str, Any]:
+        answer = self.order(sku, quantity, **more)
+        assert answer.status_code == 201, answer.text
+        return dict(answer.json())
+
+    def view(self, placed: dict[str, Any]) -> dict[str, Any]:
+        return ok(self.api.get(f"/orders/{placed['trade_id']}", headers=bearer(placed)))
+
+    def until(self, placed: dict[str, Any], *statuses: str) -> dict[str, Any]:
+        """The order as soon as it is in one of these states."""
+        found: dict[str, Any] = {}
+
+        def there() -> bool:
+            found.update(self.view(placed))
+            return found["status"] in statuses
+
+        wait_until(there, lambda: f"{placed['trade_id']} is {found.get('status')}, not {statuses}")
+        return found
+
+    def cards(self, placed: dict[str, Any]) -> list[str]:
+        revealed = ok(self.api.post(f"/orders/{placed['trade_id']}/cards", headers=bearer(placed)))
+        return [card["code"] for card in revealed["cards"]]
+
+    def pay(self, placed: dict[str, Any], *, notify: bool = True) -> None:
+        shop.pay(placed["payment"]["redirect_url"], notify=notify)
+
+    def items(self, table: str) -> list[dict[str, Any]]:
+        """Everything in a table (`Orders`, `Timeline`, …), in DynamoDB's own JSON."""
+        pages = self.aws("dynamodb").get_paginator("scan")
+        found = pages.paginate(TableName=self.outputs[f"{table}Table"], ConsistentRead=True)
+        return [item for page in found for item in page["Items"]]
+
+    def messages(self, queue: str) -> int:
+        """Messages in a queue, waiting, delayed or being worked on."""
+        names = [
+            "ApproximateNumberOfMessages",
+            "ApproximateNumberOfMessagesNotVisible",
+            "ApproximateNumberOfMessagesDelayed",
+        ]
+        found = self.aws("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"]
+        return sum(int(found[name]) for name in names)
+
+
+def bearer(placed: dict[str, Any]) -> dict[str, str]:
+    return {"Authorization": f"Bearer {placed['token']}"}
+
+
+def ok(answer: httpx.Response) -> dict[str, Any]:
+    assert answer.is_success, f"{answer.request.method} {answer.request.url}: {answer.status_code} {answer.text}"
+    return dict(answer.json())
+
+
+def wait_until(there: Callable[[], bool], why: Callable[[], str], patience: float = PATIENCE) -> None:
+    """Ask until it is so: what is waited for happens in other processes, which offer no event to wait on."""
+    deadline = time.monotonic() + patience
+    while not there():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"after {patience:.0f} s: {why()}")
+        time.sleep(0.05)
