@@ -1,0 +1,227 @@
+"""What must be true of a shop at rest, whatever happened to it: read its tables, queues and executions, and say."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from boto3.dynamodb.types import TypeDeserializer
+
+from cardshop.domain.trade import HOLDS_CARDS, MACHINE_STATES, SETTLED_OR_MOVING, TRANSITIONS, Status
+from tests.house import House, wait_until
+
+_FINISHED = {Status.COMPLETED, Status.CLOSED, Status.REFUNDED}
+
+
+@dataclass
+class Snapshot:
+    """A shop as it lies there."""
+
+    orders: list[dict[str, Any]]
+    timeline: list[dict[str, Any]]
+    pool: list[dict[str, Any]]
+    sealed: list[dict[str, Any]]
+    catalogue: list[dict[str, Any]]
+    running: dict[str, str] = field(default_factory=dict)  # trade id → the state its running execution is in
+    queues: dict[str, int] = field(default_factory=dict)  # name → messages
+
+
+def read(house: House) -> Snapshot:
+    plain = TypeDeserializer()
+
+    def table(name: str) -> list[dict[str, Any]]:
+        return [{key: plain.deserialize(value) for key, value in item.items()} for item in house.items(name)]
+
+    sqs = house.aws("sqs")
+    urls = sqs.list_queues(QueueNamePrefix=f"{house.stack}-")["QueueUrls"]
+    return Snapshot(
+        orders=table("Orders"),
+        timeline=table("Timeline"),
+        pool=table("Stock"),
+        sealed=table("Sealed"),
+        catalogue=table("Catalogue"),
+        running=_running(house),
+        queues={url.rsplit("/", 1)[1]: house.messages(url) for url in urls},
+    )
+
+
+def _running(house: House) -> dict[str, str]:
+    states = house.aws("stepfunctions")
+    found: dict[str, str] = {}
+    pages = states.get_paginator("list_executions").paginate(
+        stateMachineArn=house.outputs["StateMachineArn"], statusFilter="RUNNING"
+    )
+    for execution in (each for page in pages for each in page["executions"]):
+        history = states.get_execution_history(executionArn=execution["executionArn"])["events"]
+        trade_id = json.loads(history[0]["executionStartedEventDetails"]["input"])["trade_id"]
+        entered = [event["stateEnteredEventDetails"]["name"] for event in history if "stateEnteredEventDetails" in event]
+        found[trade_id] = entered[-1] if entered else "(not begun)"
+    return found
+
+
+def violations(shop: Snapshot) -> list[str]:
+    """Everything that is not as it must be; empty for a sound shop."""
+    return [f"{check.__name__.strip('_')}: {what}" for check in _CHECKS for what in check(shop)]
+
+
+def assert_sound(house: House) -> None:
+    """The shop comes to rest, and is sound there. Streams and queues may still be at work when this is called."""
+    found: list[str] = []
+
+    def sound() -> bool:
+        found[:] = violations(read(house))
+        return not found
+
+    wait_until(sound, lambda: "\n  ".join([f"{len(found)} violations", *found[:20]]))
+
+
+def _cards_are_in_one_place(shop: Snapshot) -> Iterator[str]:
+    """In the pool, or on one order; a card of an unfinished import lies in a pool that is not on sale."""
+    sealed = {item["id"]: item for item in shop.sealed if not item["id"].startswith("KEY#")}
+    places: dict[str, list[str]] = defaultdict(list)
+    for item in shop.pool:
+        places[item["card_id"]].append(f"pool {item['pool']}")
+    for order in shop.orders:
+        for card in order["cards"]:
+            places[card.rpartition("/")[2]].append(f"order {order['trade_id']}")
+    for card_id, where in places.items():
+        if card_id not in sealed:
+            yield f"{card_id} ({', '.join(where)}) does not exist"
+        if len(where) > 1:
+            yield f"{card_id} is in {', '.join(where)}"
+    for card_id in sealed.keys() - places.keys():
+        yield f"{card_id} of {sealed[card_id]['sku']} is nowhere"
+
+
+def _pools_hold_their_own(shop: Snapshot) -> Iterator[str]:
+    sealed = {item["id"]: item for item in shop.sealed}
+    batches = {(item["kind"].removeprefix("BATCH#"), item["name"]) for item in shop.catalogue if "#" in item["kind"]}
+    for item in shop.pool:
+        sku, batch, _ = item["pool"].split("#")
+        card = sealed.get(item["card_id"])
+        if card is not None and (card["sku"], card["batch"]) != (sku, batch):
+            yield f"{item['card_id']} of {card['sku']} lies in the pool of {sku}"
+        if (sku, batch) not in batches:
+            yield f"pool {item['pool']} belongs to no batch"
+
+
+def _sealed_cards_have_their_key(shop: Snapshot) -> Iterator[str]:
+    keys = {item["id"] for item in shop.sealed if item["id"].startswith("KEY#")}
+    for item in shop.sealed:
+        if not item["id"].startswith("KEY#") and f"KEY#{item['key_id']}" not in keys:
+            yield f"{item['id']} is sealed with a key that is gone"
+
+
+def _orders_have_their_cards(shop: Snapshot) -> Iterator[str]:
+    for order in shop.orders:
+        status = Status(order["status"])
+        wanted = Counter({line["sku"]: int(line["quantity"]) for line in order["lines"]})
+        named = Counter(card.split("#")[0] for card in order["cards"])
+        if status in HOLDS_CARDS and named != wanted:
+            yield f"{order['trade_id']} ({status}) names {dict(named)} for {dict(wanted)}"
+        if status is Status.CLOSED and named:
+            yield f"{order['trade_id']} is closed and names {dict(named)}"
+
+
+def _money_has_a_state(shop: Snapshot) -> Iterator[str]:
+    for order in shop.orders:
+        status = Status(order["status"])
+        accepted = [payment for payment in order["payments"] if payment["state"] == "accepted"]
+        if accepted and status not in SETTLED_OR_MOVING:
+            yield f"{order['trade_id']} is {status} with an accepted payment"
+        if len(accepted) > 1:
+            yield f"{order['trade_id']} accepted {len(accepted)} payments"
+        if not accepted and status in {Status.PAID, Status.DELIVERED, Status.COMPLETED}:
+            yield f"{order['trade_id']} is {status} and nobody paid"
+        for payment in accepted:
+            if payment["paid_minor"] < payment["minor"]:
+                yield f"{order['trade_id']} accepted {payment['paid_minor']} for {payment['minor']}"
+
+
+def _timelines_have_no_gap(shop: Snapshot) -> Iterator[str]:
+    entries: dict[str, dict[int, dict[str, Any]]] = defaultdict(dict)
+    for item in shop.timeline:
+        if item["entry"].startswith("EVENT#"):
+            entries[item["trade_id"]][int(item["entry"].removeprefix("EVENT#"))] = item
+    orders = {order["trade_id"]: order for order in shop.orders}
+    for trade_id in entries.keys() - orders.keys():
+        yield f"{trade_id} has a timeline and no order"
+    for trade_id, order in orders.items():
+        known = entries[trade_id]
+        if sorted(known) != list(range(1, int(order["version"]) + 1)):
+            yield f"{trade_id} is at version {order['version']}, its timeline has {sorted(known)}"
+            continue
+        before: Status | None = None
+        for version in sorted(known):
+            after = Status(known[version]["status"])
+            if after is not before and after not in TRANSITIONS[before]:
+                yield f"{trade_id} went from {before} to {after} at version {version}"
+            before = after
+        last = known[int(order["version"])]
+        if (last["what"], last["status"]) != (order["change"]["what"], order["status"]):
+            yield f"{trade_id} says {order['change']['what']}, its timeline says {last['what']}"
+
+
+def _machine_agrees(shop: Snapshot) -> Iterator[str]:
+    for order in shop.orders:
+        status, state = Status(order["status"]), shop.running.get(order["trade_id"])
+        if state is None and status not in _FINISHED:
+            yield f"{order['trade_id']} is {status} and no execution drives it"
+        if state is not None and status not in MACHINE_STATES.get(state, frozenset()):
+            yield f"{order['trade_id']} is {status}, its execution is in {state}"
+        if state is not None and status is Status.PAID:
+            yield f"{order['trade_id']} is paid and not delivered"
+    for trade_id in shop.running.keys() - {order["trade_id"] for order in shop.orders}:
+        yield f"an execution drives {trade_id}, which is no order"
+
+
+def _holds_are_of_unpaid_orders(shop: Snapshot) -> Iterator[str]:
+    for order in shop.orders:
+        held = [name for name in order if name.startswith("hold_")]
+        if held and order["status"] != Status.PENDING_PAYMENT:
+            yield f"{order['trade_id']} is {order['status']} and still counts as {', '.join(held)}"
+
+
+def _stock_is_counted_right(shop: Snapshot) -> Iterator[str]:
+    on_sale = {
+        (item["kind"].removeprefix("BATCH#"), item["name"])
+        for item in shop.catalogue
+        if item["kind"].startswith("BATCH#") and item["on_sale"]
+    }
+    true = Counter(item["pool"] for item in shop.pool if tuple(item["pool"].split("#")[:2]) in on_sale)
+    listed = Counter(
+        {
+            f"{item['name']}#{batch}#{shard}": int(count)
+            for item in shop.catalogue
+            if item["kind"] == "PRODUCT"
+            for batch, counts in item["batches"].items()
+            for shard, count in enumerate(counts)
+            if count
+        }
+    )
+    for pool in true.keys() | listed.keys():
+        if true[pool] != listed[pool]:
+            yield f"pool {pool} holds {true[pool]}, the product lists {listed[pool]}"
+
+
+def _queues_are_empty(shop: Snapshot) -> Iterator[str]:
+    for name, messages in shop.queues.items():
+        if messages:
+            yield f"{messages} in {name}"
+
+
+_CHECKS: list[Callable[[Snapshot], Iterator[str]]] = [
+    _cards_are_in_one_place,
+    _pools_hold_their_own,
+    _sealed_cards_have_their_key,
+    _orders_have_their_cards,
+    _money_has_a_state,
+    _timelines_have_no_gap,
+    _machine_agrees,
+    _holds_are_of_unpaid_orders,
+    _stock_is_counted_right,
+    _queues_are_empty,
+]
