@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 
@@ -15,13 +16,14 @@ from tests.house import House
 @pytest.fixture(scope="session")
 def home() -> Iterator[Home]:
     """A local engine and a simulated provider of this run's own, on free ports; nothing of it is kept."""
-    home = Home(PROJECT / ".local" / "tests")
-    processes.stop(home)
-    shutil.rmtree(home.path, ignore_errors=True)
+    home = Home(PROJECT / ".local" / f"tests-{os.getpid()}")
     pid, key = shop.merchant(home)
-    processes.start(home, {pid: key}, provider_time_scale=60)
-    yield home
-    processes.stop(home)
+    try:
+        processes.start(home, {pid: key}, provider_time_scale=60)
+        yield home
+    finally:
+        processes.stop(home)
+    shutil.rmtree(home.path)
 
 
 def _deployed(home: Home, stack: str, parameters: dict[str, str]) -> House:

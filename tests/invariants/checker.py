@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer
-
 from cardshop.domain.trade import HOLDS_CARDS, MACHINE_STATES, SETTLED_OR_MOVING, TRANSITIONS, Status
+
 from tests.house import House, wait_until
 
 _FINISHED = {Status.COMPLETED, Status.CLOSED, Status.REFUNDED}
@@ -57,7 +57,9 @@ def _running(house: House) -> dict[str, str]:
     for execution in (each for page in pages for each in page["executions"]):
         history = states.get_execution_history(executionArn=execution["executionArn"])["events"]
         trade_id = json.loads(history[0]["executionStartedEventDetails"]["input"])["trade_id"]
-        entered = [event["stateEnteredEventDetails"]["name"] for event in history if "stateEnteredEventDetails" in event]
+        entered = [
+            event["stateEnteredEventDetails"]["name"] for event in history if "stateEnteredEventDetails" in event
+        ]
         found[trade_id] = entered[-1] if entered else "(not begun)"
     return found
 

@@ -1,4 +1,4 @@
-"""The checker must be able to fail: each kind of violation, planted in a sound shop's snapshot, is found by its check."""
+"""The checker can fail: each kind of violation, planted in a sound shop's snapshot, is found by its check."""
 
 from __future__ import annotations
 

@@ -1,0 +1,58 @@
+"""Notices as the simulated provider would sign them, and as somebody without its key might."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+
+from simulators.epay.protocol import sign
+from tests.house import House
+
+
+def fields(house: House, placed: dict[str, Any], **changed: str) -> dict[str, str]:
+    """What a genuine notice for this order says, unsigned."""
+    said = {
+        "pid": house.merchant[0],
+        "trade_no": f"T{placed['payment']['payment_id'][:12]}",
+        "out_trade_no": placed["payment"]["payment_id"],
+        "type": "alipay",
+        "name": "card",
+        "money": f"{placed['amount']['minor'] / 100:.2f}",
+        "trade_status": "TRADE_SUCCESS",
+    }
+    return {**said, **changed}
+
+
+def signed(said: dict[str, str], key: str) -> dict[str, str]:
+    return {**said, "sign": sign(said, key), "sign_type": "MD5"}
+
+
+def send(house: House, said: dict[str, str] | list[tuple[str, str]], *, channel: str = "epay") -> httpx.Response:
+    return house.api.get(f"/webhooks/{channel}", params=said)
+
+
+def storm(house: House, said: dict[str, str], times: int) -> list[httpx.Response]:
+    """The same notice, so many times at once."""
+    with ThreadPoolExecutor(times) as threads:
+        return list(threads.map(lambda _: send(house, said), range(times)))
+
+
+def incidents(house: House, placed: dict[str, Any]) -> list[str]:
+    return [
+        item["what"]["S"]
+        for item in house.items("Timeline")
+        if item["trade_id"]["S"] == placed["trade_id"] and item["entry"]["S"].startswith("INCIDENT#")
+    ]
+
+
+def alarmed(house: House, metric: str, trade_id: str) -> bool:
+    """Whether confirm_payment raised this metric (EMF, in its log) for this trade."""
+    logs = house.aws("logs")
+    group = f"/{house.stack}/confirm_payment"
+    texts = [event["message"] for event in logs.filter_log_events(logGroupName=group)["events"]]
+    lines = "\n".join(texts).splitlines()
+    handled = [index for index, line in enumerate(lines) if trade_id in line]
+    raised = [index for index, line in enumerate(lines) if f'"{metric}":[1' in line]
+    return any(0 < emf - line <= 3 for line in handled for emf in raised)
