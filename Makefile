@@ -36,11 +36,11 @@ deploy: .ready ## deploy to AWS with your own credentials (RUNTIME=python3.13)
 RUNTIME ?= python3.13
 
 lock: .ready ## resolve the pinned requirements anew
-	@for each in requirements layers/dependencies/requirements layers/cryptography/requirements engine/requirements; do \
+	@for each in requirements layers/dependencies/requirements layers/cryptography/requirements layers/validation/requirements engine/requirements; do \
 	  .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --no-strip-extras --no-annotate --no-header $$each.in --output-file $$each.txt \
 	    $$([[ $$each == layers/* ]] && echo --constraints requirements.txt \
-	      --no-emit-package botocore --no-emit-package jmespath --no-emit-package python-dateutil --no-emit-package six); \
+	      --no-emit-package botocore --no-emit-package jmespath --no-emit-package python-dateutil --no-emit-package six --no-emit-package urllib3); \
 	done
 
 .ready: .venv/.ready .engine-venv/.ready

@@ -30,8 +30,11 @@ class Orders(Protocol):
         `holds`: HMACs by subject (`address`, `device`, `contact`). CardTaken, OrderExists or Changed: nothing written.
         """
 
-    def record(self, before: Order, after: Order) -> None:
-        """Write the difference if nobody changed the order meanwhile (else `Changed`).
+    def record(self, before: Order, after: Order) -> Order:
+        """Write the difference if nobody changed the order meanwhile (else `Changed`); answers it as it is stored.
+
+        That is `after` with the task token of this very moment: the machine may have written one since `before` was
+        read, which is no change, and whoever wakes the machine must not miss it.
 
         Cards no longer named go back to their pools in the same transaction; cards newly named leave theirs
         (`CardTaken` if one is gone).

@@ -80,19 +80,21 @@ class DynamoOrders:
                     raise CardTaken from error
                 raise Changed("another transaction held one of the items") from error
 
-    def record(self, before: Order, after: Order) -> None:
+    def record(self, before: Order, after: Order) -> Order:
         returned = [card.returned() for card in before.cards if card not in after.cards]
         claimed = [card for card in after.cards if card not in before.cards]
         with store():
             if returned or claimed:
                 self._record_with_cards(before, after, returned, claimed)
-                return
+                return after
+            item = OrderItem(before.trade_id)
             try:
-                OrderItem(before.trade_id).update(_actions(before, after), condition=_unchanged(before))
+                item.update(_actions(before, after), condition=_unchanged(before))  # answers ALL_NEW
             except UpdateError as error:
                 if refused(error):
                     raise Changed from error
                 raise
+        return _order(item)
 
     @staticmethod
     def _record_with_cards(before: Order, after: Order, returned: list[Card], claimed: list[Card]) -> None:

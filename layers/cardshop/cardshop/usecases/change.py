@@ -12,7 +12,7 @@ _ATTEMPTS = 20  # each lost one means that another change was written
 
 
 def change(orders: Orders, trade_id: str, decide: Callable[[Order], Order]) -> Order:
-    """The order after `decide`, written. `decide` answers the order it was given if there is nothing to change."""
+    """The order after `decide`, as it was stored; `decide` answers the order it was given to leave it as it is."""
     for _ in range(_ATTEMPTS):
         before = orders.find(trade_id)
         if before is None:
@@ -21,8 +21,7 @@ def change(orders: Orders, trade_id: str, decide: Callable[[Order], Order]) -> O
         if after is before:
             return before
         try:
-            orders.record(before, after)
+            return orders.record(before, after)
         except Changed:
             continue
-        return after
     raise Changed("the order kept changing")

@@ -99,11 +99,13 @@ class ConfirmPayment:
     def _wake(self, order: Order, payment: Payment) -> None:
         """Let the machine go on. If nothing waits with this token any more, a new execution takes the trade over.
 
-        Without a token the first state has not begun: it will find the order paid, and deliver.
+        Without a token the first state has not begun, and will find the order paid: it is enough that there is one.
         """
         if order.status is not Status.PAID or payment.state is not PaymentState.ACCEPTED:
             return
-        if order.task_token and not self.workflow.succeed(order.task_token):
+        if order.task_token is None:
+            self.workflow.start(order.trade_id)
+        elif not self.workflow.succeed(order.task_token):
             self.workflow.start(order.trade_id, f"-{order.version}")
 
     def _mismatch(self, kind: str, order: Order, payment: Payment, channel: Channel, event: PaymentEvent) -> Outcome:
