@@ -36,7 +36,7 @@ def _deployed(home: Home, stack: str, parameters: dict[str, str]) -> House:
 @pytest.fixture(scope="session")
 def house(home: Home) -> House:
     """The shop as `make up` deploys it."""
-    return _deployed(home, "shop", {})
+    return _deployed(home, "shop", {"RetrySeconds": "0"})
 
 
 @pytest.fixture(scope="session")

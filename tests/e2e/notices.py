@@ -29,8 +29,15 @@ def signed(said: dict[str, str], key: str) -> dict[str, str]:
     return {**said, "sign": sign(said, key), "sign_type": "MD5"}
 
 
-def send(house: House, said: dict[str, str] | list[tuple[str, str]], *, channel: str = "epay") -> httpx.Response:
-    return house.api.get(f"/webhooks/{channel}", params=said)
+Said = dict[str, str] | list[tuple[str, str]]
+
+
+def send(house: House, said: Said, *, channel: str = "epay") -> httpx.Response:
+    return house.api.get(f"/webhooks/{channel}", params=httpx.QueryParams(pairs(said)))
+
+
+def pairs(said: Said) -> list[tuple[str, str | int | float | bool | None]]:
+    return list(said.items() if isinstance(said, dict) else said)
 
 
 def storm(house: House, said: dict[str, str], times: int) -> list[httpx.Response]:

@@ -13,6 +13,7 @@ import httpx
 import jwt
 import pytest
 
+from tests.e2e.notices import fields, signed
 from tests.house import House, bearer, ok, wait_until
 from tests.invariants.checker import assert_sound
 
@@ -68,8 +69,6 @@ def test_one_card_is_sold(house: House) -> None:
 
 
 def test_the_notice_may_come_by_post(house: House) -> None:
-    from tests.e2e.notices import fields, signed
-
     sku, _ = house.product(1)
     placed = house.placed(sku)
     house.pay(placed, notify=False)
@@ -141,7 +140,7 @@ def test_the_same_key_is_the_same_order(house: House) -> None:
 
 @pytest.mark.parametrize("key", [None, "", "short", "x" * 21, "x" * 65, "schön-" * 5])
 def test_a_guessable_key_is_refused(house: House, key: str | None) -> None:
-    headers = {} if key is None else {"Idempotency-Key": key.encode()}
+    headers = [] if key is None else [(b"Idempotency-Key", key.encode())]
     problem(house.api.post("/orders", headers=headers, json={}), 400, "invalid_idempotency_key")
 
 
@@ -201,7 +200,7 @@ def test_only_its_holder_sees_an_order(house: House) -> None:
         "junk": "Bearer junk",
         "forged": "Bearer " + jwt.encode(good, "x" * 64, algorithm="HS256", headers={"kid": kid}),
         "another kid": "Bearer " + jwt.encode(good, "x" * 64, algorithm="HS256", headers={"kid": "x"}),
-        "alg none": "Bearer " + jwt.encode(good, None, algorithm="none", headers={"kid": kid}),
+        "alg none": "Bearer " + jwt.encode(good, "", algorithm="none", headers={"kid": kid}),
         "no signature": f"Bearer {head}.{claims}.",
         "operator": house.operator["Authorization"],
     }

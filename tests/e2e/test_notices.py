@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.notices import alarmed, fields, incidents, send, signed, storm
+from tests.e2e.notices import Said, alarmed, fields, incidents, pairs, send, signed, storm
 from tests.house import House, wait_until
 from tests.invariants.checker import assert_sound
 
@@ -40,7 +40,7 @@ def test_the_same_notice_twenty_times_at_once_for_sixty_orders(house: House) -> 
     assert sorted(got) == sorted(codes)
 
 
-def _forgeries(genuine: dict[str, str], key: str) -> dict[str, dict[str, str] | list[tuple[str, str]]]:
+def _forgeries(genuine: dict[str, str], key: str) -> dict[str, Said]:
     good = signed(genuine, key)
     replayed = {**genuine, "notify_url": "https://shop.example/n", "return_url": "https://shop.example/r"}
     return {
@@ -70,15 +70,20 @@ def test_a_forged_notice_is_refused_and_not_queued(house: House, method: str) ->
         if method == "GET":
             answer = send(house, said)
         else:
-            pairs = httpx.QueryParams(said)
+            text = str(httpx.QueryParams(pairs(said)))
             kind = {"Content-Type": "application/x-www-form-urlencoded"}
-            answer = house.api.post("/webhooks/epay", content=str(pairs), headers=kind)
+            answer = house.api.post("/webhooks/epay", content=text, headers=kind)
         assert 400 <= answer.status_code < 500, name
         assert answer.text == "fail", name
         assert house.messages(house.outputs["NoticesQueue"]) == 0, name
     assert house.view(placed)["status"] == "pending_payment"
     assert send(house, fields(house, placed), channel="nobody").text == "fail"
     assert incidents(house, placed) == []
+
+
+def _wait_for_incident(house: House, placed: dict[str, Any], kind: str) -> None:
+    wait_until(lambda: incidents(house, placed) == [kind], lambda: f"{kind}: {incidents(house, placed)}")
+    wait_until(lambda: alarmed(house, "IrregularNotices", placed["trade_id"]), lambda: f"{kind}: no alarm metric")
 
 
 def test_a_notice_that_does_not_fit_is_recorded_and_a_later_genuine_one_delivers(house: House) -> None:
@@ -99,11 +104,7 @@ def test_a_notice_that_does_not_fit_is_recorded_and_a_later_genuine_one_delivers
     for kind, (placed, said, channel) in cases.items():
         answer = send(house, said, channel=channel)
         assert (answer.status_code, answer.text) == (200, "success"), kind
-        wait_until(lambda placed=placed, kind=kind: incidents(house, placed) == [kind], lambda kind=kind: kind)
-        wait_until(
-            lambda placed=placed: alarmed(house, "IrregularNotices", placed["trade_id"]),
-            lambda kind=kind: f"{kind}: no alarm metric",
-        )
+        _wait_for_incident(house, placed, kind)
         order = house.view(placed)
         assert (order["status"], order["version"], order["payments"][0]["state"]) == ("pending_payment", 1, "open")
         assert send(house, signed(fields(house, placed), key)).text == "success"
@@ -140,7 +141,11 @@ def test_a_signed_notice_that_the_provider_denies_is_dropped(house: House) -> No
 
 
 def test_an_unknown_payment_becomes_a_dead_letter(house: House) -> None:
-    nobody = {"payment": {"payment_id": "a" * 26 + "01"}, "amount": {"minor": 990}, "trade_id": "a" * 26}
+    nobody: dict[str, Any] = {
+        "payment": {"payment_id": "a" * 26 + "01"},
+        "amount": {"minor": 990},
+        "trade_id": "a" * 26,
+    }
     answer = send(house, signed(fields(house, nobody), house.merchant[1]))
     assert (answer.status_code, answer.text) == (200, "success")
     dead = house.outputs["NoticesDeadLetters"]

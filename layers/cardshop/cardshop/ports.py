@@ -191,8 +191,11 @@ class NoticeQueue(Protocol):
 
 
 class Workflow(Protocol):
-    def start(self, trade_id: str, suffix: str = "") -> None:
+    def start(self, trade_id: str) -> None:
         """Start the trade's execution; starting it twice is one start."""
+
+    def take_over(self, trade_id: str) -> None:
+        """See that an execution runs: if the trade's have all ended (somebody stopped one), start one more."""
 
     def succeed(self, task_token: str) -> bool:
         """Let the waiting state go on. False if no state waits with this token any more."""

@@ -97,16 +97,15 @@ class ConfirmPayment:
         return order, payment
 
     def _wake(self, order: Order, payment: Payment) -> None:
-        """Let the machine go on. If nothing waits with this token any more, a new execution takes the trade over.
+        """Let the machine go on, if nobody has yet.
 
-        Without a token the first state has not begun, and will find the order paid: it is enough that there is one.
+        Without a token its first state has not begun, and will find the order paid. If nothing waits with the token
+        any more, it is on its way. Either way it is enough that an execution runs.
         """
         if order.status is not Status.PAID or payment.state is not PaymentState.ACCEPTED:
             return
-        if order.task_token is None:
-            self.workflow.start(order.trade_id)
-        elif not self.workflow.succeed(order.task_token):
-            self.workflow.start(order.trade_id, f"-{order.version}")
+        if order.task_token is None or not self.workflow.succeed(order.task_token):
+            self.workflow.take_over(order.trade_id)
 
     def _mismatch(self, kind: str, order: Order, payment: Payment, channel: Channel, event: PaymentEvent) -> Outcome:
         self._note(kind, order, payment, channel, event)
