@@ -30,10 +30,14 @@ check: .ready ## ruff, mypy --strict, sam validate --lint, cfn-lint
 	@.venv/bin/cfn-lint template.yaml
 	@SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 PATH="$$PWD/.venv/bin:$$PATH" .venv/bin/sam validate --lint
 
-deploy: .ready ## deploy to AWS with your own credentials (RUNTIME=python3.13)
-	LAYER_PYTHON=$(patsubst python%,%,$(RUNTIME)) PATH="$$PWD/.venv/bin:$$PATH" sam build --parameter-overrides Runtime=$(RUNTIME)
-	PATH="$$PWD/.venv/bin:$$PATH" sam deploy --config-env prod --parameter-overrides Runtime=$(RUNTIME)
 RUNTIME ?= python3.13
+ARCHITECTURE ?= x86_64
+deploy: export PATH := $(CURDIR)/.venv/bin:$(PATH)
+deploy: export LAYER_PYTHON = $(patsubst python%,%,$(RUNTIME))
+deploy: export LAYER_PLATFORM = manylinux2014_$(patsubst arm64,aarch64,$(ARCHITECTURE))
+deploy: .ready ## deploy to AWS with your own credentials (RUNTIME=python3.13 ARCHITECTURE=x86_64|arm64)
+	sam build --parameter-overrides Runtime=$(RUNTIME) Architecture=$(ARCHITECTURE)
+	sam deploy --config-env prod --parameter-overrides Runtime=$(RUNTIME) Architecture=$(ARCHITECTURE)
 
 lock: .ready ## resolve the pinned requirements anew
 	@for each in requirements layers/dependencies/requirements layers/cryptography/requirements layers/validation/requirements engine/requirements; do \

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -22,9 +23,13 @@ def build() -> Path:
     """The built template. What has not changed since the last build is not built again."""
     stamp = _BUILD / "sources.sha256"
     digest = _digest()
-    if not (stamp.exists() and stamp.read_text() == digest):
-        env = {"LAYER_PLATFORM": "native"}
-        _sam(["build", "--parallel", "--build-dir", str(_BUILD), "--parameter-overrides", f"Runtime={_RUNTIME}"], env)
+    (PROJECT / ".local").mkdir(exist_ok=True)
+    with (PROJECT / ".local" / "build.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # `make test` may build beside `make up`
+        if stamp.exists() and stamp.read_text() == digest:
+            return _BUILD / "template.yaml"
+        command = ["build", "--parallel", "--build-dir", str(_BUILD), "--parameter-overrides", f"Runtime={_RUNTIME}"]
+        _sam(command, {"LAYER_PLATFORM": "native"}, PROJECT / ".local" / "sam-build.log")
         stamp.write_text(digest)
     return _BUILD / "template.yaml"
 
@@ -51,6 +56,7 @@ def deploy(home: Home, stack: str, parameters: dict[str, str]) -> dict[str, str]
             *overrides,
         ],
         home.aws_env,
+        home.path / "sam-deploy.log",
     )
     return outputs(home, stack)
 
@@ -71,9 +77,7 @@ def aws(home: Home, service: str) -> Any:
     )
 
 
-def _sam(arguments: list[str], env: dict[str, str]) -> None:
-    log = PROJECT / ".local" / f"sam-{arguments[0]}.log"
-    log.parent.mkdir(exist_ok=True)
+def _sam(arguments: list[str], env: dict[str, str], log: Path) -> None:
     with log.open("wb") as output:
         full = {**os.environ, "SAM_CLI_TELEMETRY": "0", **env}
         full["PATH"] = f"{PROJECT / '.venv/bin'}{os.pathsep}{full['PATH']}"

@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import Callable
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
@@ -54,7 +55,7 @@ def up(home: Home, say: Say) -> dict[str, Any]:
     token = operators.token(deploy.aws(home, "secretsmanager"), stack["OperatorTokenKey"], "make-up")
     say("making sure of the demo product, its cards and its channel")
     with _api(stack["ApiUrl"], token) as api:
-        _stock(api, home.provider_url, pid, key)
+        _stock(api, home, say)
     outputs = {
         "api_url": stack["ApiUrl"],
         "region": REGION,
@@ -146,16 +147,28 @@ class _Form(HTMLParser):
             self.fields[str(given["name"])] = given.get("value") or ""
 
 
-def _stock(api: httpx.Client, provider_url: str, pid: str, key: str) -> None:
+def _stock(api: httpx.Client, home: Home, say: Say) -> None:
     product = api.get(f"/products/{SKU}")
     if product.status_code == 404:
         _ok(api.put(f"/admin/products/{SKU}", json=_PRODUCT))
         product = api.get(f"/products/{SKU}")
     if _ok(product)["stock"]["quantity"] < _CARDS_AT_LEAST:
-        file = "\n".join(f"DEMO-{secrets.token_hex(8).upper()}" for _ in range(1000))
-        _ok(api.post(f"/admin/products/{SKU}/cards", content=file, headers={"Content-Type": "text/plain"}))
-    settings = {"provider": "epay", "url": provider_url, "pid": pid, "key": key, "type": "alipay"}
+        path = _card_file(home)
+        say(f"loading {path.relative_to(PROJECT)}")
+        headers = {"Content-Type": "text/plain; charset=utf-8"}
+        _ok(api.post(f"/admin/products/{SKU}/cards", content=path.read_bytes(), headers=headers))
+    pid, key = merchant(home)
+    settings = {"provider": "epay", "url": home.provider_url, "pid": pid, "key": key, "type": "alipay"}
     _ok(api.put(f"/admin/channels/{CHANNEL}", json=settings))
+
+
+def _card_file(home: Home) -> Path:
+    """A fresh file of made-up codes, one a line, as an operator would have it."""
+    folder = home.path / "cards"
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{SKU}-{len(list(folder.iterdir())) + 1}.txt"
+    _write_private(path, "".join(f"DEMO-{secrets.token_hex(8).upper()}\n" for _ in range(1000)))
+    return path
 
 
 def _until_delivered(api: httpx.Client, trade_id: str, bearer: dict[str, str]) -> dict[str, Any]:
@@ -191,6 +204,6 @@ def _ok(answer: httpx.Response) -> dict[str, Any]:
     )
 
 
-def _write_private(path: Any, text: str) -> None:
+def _write_private(path: Path, text: str) -> None:
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
         file.write(text)
