@@ -15,7 +15,7 @@ import httpx
 from engine import deploy, operators, shop
 from engine.processes import Home
 
-PATIENCE = 60.0  # seconds until something that must happen is given up on
+PATIENCE = 120.0  # seconds until something that must happen is given up on
 
 
 @dataclass
@@ -115,9 +115,13 @@ def ok(answer: httpx.Response) -> dict[str, Any]:
 
 
 def wait_until(there: Callable[[], bool], why: Callable[[], str], patience: float = PATIENCE) -> None:
-    """Ask until it is so: what is waited for happens in other processes, which offer no event to wait on."""
-    deadline = time.monotonic() + patience
+    """Ask until it is so: what is waited for happens in other processes, which offer no event to wait on.
+
+    Ever more seldom: two cores serve those who ask and those who work.
+    """
+    deadline, pause = time.monotonic() + patience, 0.02
     while not there():
         if time.monotonic() > deadline:
             raise AssertionError(f"after {patience:.0f} s: {why()}")
-        time.sleep(0.05)
+        time.sleep(pause)
+        pause = min(2 * pause, 1.0)

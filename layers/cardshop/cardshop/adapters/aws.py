@@ -19,7 +19,7 @@ from cardshop.domain.errors import Unavailable
 
 @cache
 def config() -> Config:
-    return Config(connect_timeout=2, read_timeout=7, retries={"mode": "standard", "total_max_attempts": 3})
+    return Config(connect_timeout=3, read_timeout=9, retries={"mode": "standard", "total_max_attempts": 3})
 
 
 @cache

@@ -53,7 +53,7 @@ class _Shared(Model):
 def connection() -> Connection:
     if _Shared._shared is None:
         _Shared._shared = Connection(
-            connect_timeout_seconds=2, read_timeout_seconds=7, max_retry_attempts=2, max_pool_connections=16
+            connect_timeout_seconds=3, read_timeout_seconds=9, max_retry_attempts=2, max_pool_connections=16
         )
         _Shared._shared._local.session = session()
     return _Shared._shared

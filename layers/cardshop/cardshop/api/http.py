@@ -36,13 +36,13 @@ class Door:
         self.app.exception_handler(ShopError)(_problem)
         self.app.exception_handler(Exception)(_broken)
         self.app.not_found()(lambda _: _problem(NotFound("no such resource")))
+        self.handler = logger.inject_lambda_context(self._handle, clear_state=True)
 
     def route(self, method: str, path: str) -> Callable[[Callable[..., Response[str]]], Callable[..., Response[str]]]:
         return self.app.route(path, method=method)
 
-    def handler(self, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    def _handle(self, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         started = time.perf_counter()
-        logger.structure_logs(append=False, keys={"request_id": getattr(context, "aws_request_id", None)})
         answer = self.app.resolve(event, context)
         logger.info(
             "answered",
