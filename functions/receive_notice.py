@@ -11,7 +11,7 @@ from cardshop.adapters.payments import provider
 from cardshop.adapters.queue import SqsNoticeQueue
 from cardshop.adapters.settings import ChannelSettings
 from cardshop.api.http import Door, logger
-from cardshop.domain.errors import BodyTooLarge, InvalidNotice, NotFound
+from cardshop.domain.errors import BodyTooLarge, ShopError
 from cardshop.domain.payment import Notice
 from cardshop.usecases.receive_notice import ReceiveNotice
 
@@ -44,7 +44,9 @@ def by_post(channel: str) -> Response[str]:
 def _answer(channel: str) -> Response[str]:
     try:
         word, trades = _receive()(channel, _notice())
-    except (InvalidNotice, NotFound, BodyTooLarge) as refusal:
+    except ShopError as refusal:
+        if refusal.status >= 500:
+            raise
         logger.warning("notice refused", extra={"channel": channel, "code": refusal.code, "why": refusal.detail})
         return Response(refusal.status, "text/plain", _REFUSED)
     logger.info("notice queued", extra={"channel": channel, "trade_id": trades[0] if trades else None})

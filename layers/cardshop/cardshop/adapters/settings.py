@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from dataclasses import dataclass
+from functools import cache
 
 from aws_lambda_powertools.utilities.parameters import SecretsProvider, SSMProvider
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
@@ -17,28 +19,25 @@ from cardshop.domain.payment import Channel
 
 _SETTINGS_MAX_AGE = 60  # seconds a changed channel takes to be used everywhere
 _KEY_MAX_AGE = 300
-
-_ssm = None
-_secrets = None
+_LOOK_AGAIN = 30
 
 
+@cache
 def ssm() -> SSMProvider:
-    global _ssm
-    if _ssm is None:
-        _ssm = SSMProvider(boto3_client=client("ssm"))
-    return _ssm
+    return SSMProvider(boto3_client=client("ssm"))
 
 
-def secrets_manager() -> SecretsProvider:
-    global _secrets
-    if _secrets is None:
-        _secrets = SecretsProvider(boto3_client=client("secretsmanager"))
-    return _secrets
+@cache
+def _secrets_manager(stage: str) -> SecretsProvider:
+    """One provider a stage: Powertools' cache knows a secret by its name alone."""
+    del stage
+    return SecretsProvider(boto3_client=client("secretsmanager"))
 
 
-def _read_secret(name: str, stage: str = "AWSCURRENT") -> str | None:
+def _read_secret(name: str, stage: str = "AWSCURRENT", *, fresh: bool = False) -> str | None:
+    secrets_manager = _secrets_manager(stage)
     try:
-        return str(secrets_manager().get(name, max_age=_KEY_MAX_AGE, VersionStage=stage))
+        return str(secrets_manager.get(name, max_age=_KEY_MAX_AGE, force_fetch=fresh, VersionStage=stage))
     except GetParameterError as error:
         if _missing(error):
             return None
@@ -75,13 +74,22 @@ class SigningKeys:
 
     def __init__(self, name: str) -> None:
         self._name = name
+        self._looked = float("-inf")
 
     def current(self) -> SigningKey:
         return SigningKey.of(fixed_secret(self._name).decode())
 
     def by_kid(self, kid: str) -> SigningKey | None:
+        """The key of this name. One that is not known may be newer than the cache: worth a look, but not each time."""
+        found = self._among(kid, fresh=False)
+        if found is None and time.monotonic() - self._looked > _LOOK_AGAIN:
+            self._looked = time.monotonic()
+            found = self._among(kid, fresh=True)
+        return found
+
+    def _among(self, kid: str, *, fresh: bool) -> SigningKey | None:
         for stage in ("AWSCURRENT", "AWSPREVIOUS"):
-            value = _read_secret(self._name, stage)
+            value = _read_secret(self._name, stage, fresh=fresh)
             if value is not None and (key := SigningKey.of(value)).kid == kid:
                 return key
         return None

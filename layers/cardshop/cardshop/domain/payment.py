@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
 from cardshop.domain.money import Money
 
 TRADE_ID_LENGTH = 26
+_PAYMENT_ID = re.compile(rf"[a-z2-7]{{{TRADE_ID_LENGTH}}}[0-9]{{2}}")
 
 
 class PaymentState(StrEnum):
@@ -34,8 +36,7 @@ def payment_id(trade_id: str, number: int) -> str:
 
 def trade_id_of(payment: str) -> str | None:
     """The trade a payment id belongs to, or None if no trade can have made it."""
-    ours = len(payment) == TRADE_ID_LENGTH + 2 and payment.isascii() and payment.isalnum()
-    return payment[:TRADE_ID_LENGTH] if ours else None
+    return payment[:TRADE_ID_LENGTH] if _PAYMENT_ID.fullmatch(payment) else None
 
 
 @dataclass(frozen=True, slots=True)

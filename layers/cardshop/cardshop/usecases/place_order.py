@@ -14,6 +14,7 @@ from cardshop.domain.errors import (
     Changed,
     IdempotencyKeyReused,
     OutOfStock,
+    ShopError,
     TooManyCards,
     TooManyHolds,
     UnknownChannel,
@@ -72,7 +73,9 @@ class PlaceOrder:
             raise TooManyCards(f"at most {MAX_CARDS_PER_ORDER} cards an order")
         try:
             placed, claims = self._place(trade_id, fingerprint, wish)
-        except (OrderExists, OutOfStock, TooManyHolds, UnknownProduct) as refusal:
+        except (OrderExists, ShopError) as refusal:
+            if isinstance(refusal, ShopError) and refusal.status >= 500:
+                raise
             # Only now is it worth a read to see whether this very request was accepted before.
             found = self.orders.find(trade_id)
             if found is None:
@@ -141,12 +144,13 @@ class PlaceOrder:
             found[sku] = product
         return found
 
-    @staticmethod
-    def _amount(lines: tuple[Line, ...], channel: Channel) -> Money:
+    def _amount(self, lines: tuple[Line, ...], channel: Channel) -> Money:
         currencies = {line.price.currency for line in lines}
         if len(currencies) != 1:
             raise Unprocessable("the products are priced in different currencies")
         (currency,) = currencies
+        if currency not in self.provider(channel.provider).currencies:
+            raise Unprocessable(f"{channel.name}: does not take {currency}")
         return Money(sum(line.price.minor * line.quantity for line in lines), currency)
 
     def _holds(self, wish: Wish, now: int) -> dict[str, str]:

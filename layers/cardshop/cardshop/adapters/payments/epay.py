@@ -30,6 +30,7 @@ _NAME_BYTES = 127
 _UNSAFE_IN_NAME = re.compile(r"[^\w .,()+-]")
 _MAX_NOTICE_BYTES = 16 * 1024
 _MAX_ANSWER_BYTES = 64 * 1024
+_MAX_FIELDS = 64
 _PAID = 1
 
 _http = urllib3.PoolManager(timeout=urllib3.Timeout(connect=2, read=5), retries=False, maxsize=4)
@@ -118,7 +119,7 @@ class Epay:
                 raise Unavailable("the provider answered for another payment")
             paid = int(order["status"]) == _PAID
             amount = Money.parse(str(order["money"]), currency)
-        except (urllib3.exceptions.HTTPError, ValueError, KeyError, TypeError, AttributeError):
+        except (urllib3.exceptions.HTTPError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             # from None: the error's text holds the URL, and the URL holds the key
             raise Unavailable("the provider did not answer the query") from None
         return PaymentEvent(payment_id, paid, amount, str(order.get("trade_no") or "") or None)
@@ -130,6 +131,8 @@ class Epay:
 def _fields(notice: Notice) -> dict[str, str]:
     """The notice's fields, each once. Some platforms write `&` as `&amp;` or `;` between them."""
     pairs = list(notice.query)
+    if len(pairs) == 1:  # the gateway splits a query at `&` only
+        pairs = _pairs_in(f"{pairs[0][0]}={pairs[0][1]}", ";")
     if notice.method == "POST" and notice.body:
         if len(notice.body) > _MAX_NOTICE_BYTES:
             raise InvalidNotice("too large")
@@ -147,9 +150,15 @@ def _pairs(body: bytes) -> list[tuple[str, str]]:
     try:
         text = body.decode("ascii").replace("&amp;", "&")  # a form is percent-encoded
         separator = "&" if "&" in text else ";"
-        return parse_qsl(text, keep_blank_values=True, max_num_fields=64, separator=separator)
+        return parse_qsl(text, keep_blank_values=True, max_num_fields=_MAX_FIELDS, separator=separator)
     except ValueError as error:
         raise InvalidNotice("not a form") from error
+
+
+def _pairs_in(text: str, separator: str) -> list[tuple[str, str]]:
+    """The pairs of a text that is decoded already."""
+    split = (pair.partition("=") for pair in text.split(separator))
+    return [(name, value) for name, _, value in split]
 
 
 def _short_name(name: str) -> str:

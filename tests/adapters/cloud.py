@@ -1,0 +1,153 @@
+"""AWS simulated in this process, with the shop's tables as `template.yaml` defines them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import botocore.loaders
+import pytest
+import yaml
+from cardshop.adapters import aws, settings, tables
+from cardshop.adapters.aws import client
+from cardshop.adapters.tables import CatalogueItem, OrderItem, PoolItem, SealedItem, TimelineItem
+from moto import mock_aws
+from moto.core.exceptions import AWSError
+from moto.kms.models import kms_backends
+from moto.stepfunctions.models import StepFunctionBackend
+from pynamodb.models import Model
+
+PROJECT = Path(__file__).resolve().parents[2]
+MODELS: dict[str, type[Model]] = {
+    "OrdersTable": OrderItem,
+    "TimelineTable": TimelineItem,
+    "StockTable": PoolItem,
+    "SealedTable": SealedItem,
+    "CatalogueTable": CatalogueItem,
+}
+#: AWS's own descriptions of its services: the one thing worth keeping from test to test.
+_DESCRIPTIONS = botocore.loaders.create_loader()
+_DEFINITION = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
+
+
+class _Template(yaml.SafeLoader):
+    """Reads what CloudFormation's tags stand for as nothing: no table's keys depend on one."""
+
+
+_Template.add_multi_constructor("!", lambda loader, suffix, node: None)
+
+
+def _template() -> dict[str, Any]:
+    loader = _Template((PROJECT / "template.yaml").read_text(encoding="utf-8"))
+    try:
+        return dict(loader.get_single_data()["Resources"])
+    finally:
+        loader.dispose()
+
+
+RESOURCES = {name: (each["Type"], each.get("Properties", {})) for name, each in _template().items()}
+TABLES = {name: properties for name, (kind, properties) in RESOURCES.items() if kind == "AWS::DynamoDB::Table"}
+
+
+@contextmanager
+def cloud() -> Iterator[None]:
+    """A cloud of this test's own: empty tables, and no client, connection or setting of an earlier one."""
+    with pytest.MonkeyPatch.context() as patch, mock_aws():
+        for name in [name for name in os.environ if name.startswith(("AWS_ENDPOINT_URL", "AWS_PROFILE"))]:
+            patch.delenv(name)
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        forget()
+        aws.session().register_component("data_loader", _DESCRIPTIONS)
+        for name, definition in TABLES.items():
+            client("dynamodb").create_table(
+                TableName=table_name(name), **{key: definition[key] for key in _DEFINITION if key in definition}
+            )
+        yield
+        forget()
+
+
+def forget() -> None:
+    """Drop what the adapters keep for the life of a process."""
+    aws.session.cache_clear()
+    aws.client.cache_clear()
+    tables._Shared._shared = None
+    for model in MODELS.values():
+        model._connection = None
+    forget_settings()
+
+
+def forget_settings() -> None:
+    """Drop the secrets and parameters that were read."""
+    settings.ssm.cache_clear()
+    settings._secrets_manager.cache_clear()
+
+
+def table_name(resource: str) -> str:
+    return str(MODELS[resource].Meta.table_name)
+
+
+def items(resource: str) -> list[dict[str, Any]]:
+    """Everything in a table, in DynamoDB's own JSON."""
+    return list(client("dynamodb").scan(TableName=table_name(resource))["Items"])
+
+
+def kms_key() -> str:
+    return str(client("kms").create_key()["KeyMetadata"]["Arn"])
+
+
+def lose_keys() -> None:
+    """Let KMS know none of its keys any more."""
+    for account in kms_backends.values():
+        for region in account.values():
+            region.keys.clear()
+
+
+def secret(name: str, *values: str) -> str:
+    """A secret that has had these values, the last one its current."""
+    manager = client("secretsmanager")
+    arn = str(manager.create_secret(Name=name, SecretString=values[0])["ARN"])
+    for value in values[1:]:
+        manager.put_secret_value(SecretId=arn, SecretString=value)
+    return arn
+
+
+def queue(name: str) -> str:
+    return str(client("sqs").create_queue(QueueName=name)["QueueUrl"])
+
+
+def messages(url: str) -> list[dict[str, Any]]:
+    """What lies in a queue (and is hidden from the next reader)."""
+    found = client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"])
+    return list(found.get("Messages", []))
+
+
+def state_machine() -> str:
+    made = client("stepfunctions").create_state_machine(
+        name="trade",
+        definition='{"StartAt":"Wait","States":{"Wait":{"Type":"Succeed"}}}',
+        roleArn="arn:aws:iam::123456789012:role/machine",
+    )
+    return str(made["stateMachineArn"])
+
+
+def executions(machine: str) -> list[str]:
+    """The names of a machine's executions."""
+    found = client("stepfunctions").list_executions(stateMachineArn=machine)["executions"]
+    return sorted(each["name"] for each in found)
+
+
+class Waiting(set[str]):
+    """The task tokens that a state waits with; moto itself takes any."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        super().__init__()
+        self.refusal = "TaskTimedOut"
+        patch.setattr(StepFunctionBackend, "send_task_success", lambda _, token, output: self._succeed(token))
+
+    def _succeed(self, token: str) -> None:
+        if token not in self:
+            raise AWSError("no state waits with this token", self.refusal)
+        self.remove(token)

@@ -1,0 +1,27 @@
+"""A deployed shop on a simulated cloud, and what its functions log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.adapters.cloud import Waiting, cloud
+from tests.functions.deployed import Deployed, Logs
+
+
+@pytest.fixture
+def shop() -> Iterator[Deployed]:
+    with cloud():
+        yield Deployed()
+
+
+@pytest.fixture
+def logs(shop: Deployed, monkeypatch: pytest.MonkeyPatch) -> Logs:
+    """What is logged from here on."""
+    return Logs(monkeypatch)
+
+
+@pytest.fixture
+def waiting(monkeypatch: pytest.MonkeyPatch) -> Waiting:
+    return Waiting(monkeypatch)

@@ -1,0 +1,65 @@
+"""GET /orders/{trade_id} and the page that the provider sends the buyer's browser back to."""
+
+from __future__ import annotations
+
+import pytest
+from cardshop.adapters.orders import DynamoOrders
+
+from tests.domain.builders import NOW, PAYMENT_ID, TRADE_ID, paid, placed
+from tests.functions.deployed import Deployed
+from tests.functions.samples import sample, with_header
+
+ORDER = sample("view_order/order")
+
+
+def test_the_holder_sees_the_order_and_its_story(shop: Deployed) -> None:
+    shop.invoke("record_events", sample("record_events/placed_and_paid"))
+    shop.order(paid(placed()).delivered(NOW + 2000))
+    answer = shop.call("view_order", shop.as_holder(ORDER))
+    assert (answer.status, answer.headers["ETag"]) == (200, '"3"')
+    assert answer.headers["Cache-Control"] == "private, no-cache"
+    body = answer.json
+    price = {"minor": 990, "currency": "CNY"}
+    assert (body["trade_id"], body["status"], body["version"], body["amount"]) == (TRADE_ID, "delivered", 3, price)
+    assert body["items"] == [{"sku": "steam-50", "name": "Steam 50 元", "quantity": 1, "price": price}]
+    assert body["payments"] == [
+        {"payment_id": PAYMENT_ID, "channel": "epay", "state": "accepted", "amount": price, "paid": price}
+    ]
+    assert (body["created_at"], body["expires_at"]) == ("2025-11-22T08:26:40.000Z", "2025-11-22T08:56:40.000Z")
+    assert [(each["version"], each["what"], each["by"]) for each in body["timeline"]] == [
+        (1, "pending_payment", "buyer"),
+        (2, "paid", "provider"),
+        (3, "delivered", "shop"),
+    ]
+    assert body["timeline"][0]["address"] == "203.0.113.7"
+    assert not {"cards", "password", "fingerprint", "email"} & body.keys()
+
+
+@pytest.mark.parametrize("known", ['"1"', 'W/"1"', '"0", "1"', "*"])
+def test_an_order_that_did_not_change_is_not_sent_again(shop: Deployed, known: str) -> None:
+    shop.order(placed())
+    answer = shop.call("view_order", with_header(shop.as_holder(ORDER), "If-None-Match", known))
+    assert (answer.status, answer.text, answer.headers["ETag"]) == (304, "", '"1"')
+
+
+@pytest.mark.parametrize("known", ['"0"', "1", "junk", ""])
+def test_an_order_that_changed_is_sent(shop: Deployed, known: str) -> None:
+    shop.order(placed())
+    assert shop.call("view_order", with_header(shop.as_holder(ORDER), "If-None-Match", known)).status == 200
+
+
+def test_a_change_makes_a_new_tag(shop: Deployed) -> None:
+    order = shop.order(placed())
+    DynamoOrders().record(order, paid(order))
+    answer = shop.call("view_order", with_header(shop.as_holder(ORDER), "If-None-Match", '"1"'))
+    assert (answer.status, answer.headers["ETag"], answer.json["status"]) == (200, '"2"', "paid")
+
+
+def test_the_buyers_browser_lands_on_a_page_that_repeats_nothing(shop: Deployed) -> None:
+    answer = shop.call("view_order", sample("view_order/return"))
+    assert (answer.status, answer.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.headers["Referrer-Policy"] == "no-referrer"
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+    assert TRADE_ID not in answer.text
+    assert "TRADE_SUCCESS" not in answer.text

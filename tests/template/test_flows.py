@@ -1,0 +1,139 @@
+"""Queues, streams and tables: nothing is given up on unseen, and nothing is retried for ever."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.template.cloudformation import RESOURCES, TEMPLATE, as_list, named, of_type, on_aws
+
+_FUNCTIONS = of_type("AWS::Serverless::Function")
+_QUEUES = of_type("AWS::SQS::Queue")
+_TABLES = of_type("AWS::DynamoDB::Table")
+
+
+def _sources(kind: str) -> dict[str, dict[str, Any]]:
+    """Event sources of this type, by `Function.Event`."""
+    return {
+        f"{name}.{event}": source["Properties"]
+        for name, function in _FUNCTIONS.items()
+        for event, source in function.get("Events", {}).items()
+        if source["Type"] == kind
+    }
+
+
+_STREAMS, _POLLED = _sources("DynamoDB"), _sources("SQS")
+
+
+def _dead_letters_of(queue: str) -> str | None:
+    return named(_QUEUES[queue].get("RedrivePolicy", {}).get("deadLetterTargetArn"))
+
+
+def _on_failure(source: dict[str, Any]) -> str | None:
+    destination = source["DestinationConfig"]["OnFailure"]
+    assert destination["Type"] == "SQS"
+    return named(destination["Destination"])
+
+
+_CONSUMED = sorted({str(named(source["Queue"])) for source in _POLLED.values()})
+_DEAD_LETTERS = sorted(
+    {str(_dead_letters_of(queue)) for queue in _QUEUES if _dead_letters_of(queue)}
+    | {str(_on_failure(source)) for source in _STREAMS.values()}
+)
+
+
+def test_there_is_something_to_check() -> None:
+    assert len(_CONSUMED) >= 4
+    assert len(_DEAD_LETTERS) >= 4
+    assert len(_STREAMS) >= 3
+    assert set(_CONSUMED) | set(_DEAD_LETTERS) == _QUEUES.keys(), "a queue nobody reads and nobody fills"
+
+
+@pytest.mark.parametrize("queue", _CONSUMED)
+def test_a_consumed_queue_gives_up_into_dead_letters(queue: str) -> None:
+    dead = _dead_letters_of(queue)
+    assert dead in _QUEUES
+    assert dead not in _CONSUMED, "dead letters wait for a person"
+    assert 1 < _QUEUES[queue]["RedrivePolicy"]["maxReceiveCount"] <= 20
+    assert _QUEUES[dead]["MessageRetentionPeriod"] == 14 * 86_400, "as long as SQS keeps anything"
+    assert _QUEUES[dead]["MessageRetentionPeriod"] >= _QUEUES[queue]["MessageRetentionPeriod"]
+
+
+@pytest.mark.parametrize("source", sorted(_POLLED))
+def test_a_polled_queue_reports_each_failure_by_itself(source: str) -> None:
+    assert _POLLED[source]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    function = _FUNCTIONS[source.split(".", maxsplit=1)[0]]
+    timeout = on_aws(function.get("Timeout", TEMPLATE["Globals"]["Function"]["Timeout"]))
+    queue = _QUEUES[str(named(_POLLED[source]["Queue"]))]
+    assert queue["VisibilityTimeout"] >= 6 * timeout, "AWS: at least six times the function's time-out"
+
+
+@pytest.mark.parametrize("queue", _DEAD_LETTERS)
+def test_dead_letters_are_heard_of(queue: str) -> None:
+    alarms = [
+        alarm
+        for alarm in of_type("AWS::CloudWatch::Alarm").values()
+        for dimension in alarm.get("Dimensions", [])
+        if dimension["Name"] == "QueueName" and dimension["Value"] == {"Fn::GetAtt": [queue, "QueueName"]}
+    ]
+    (alarm,) = alarms
+    assert (alarm["Namespace"], alarm["MetricName"]) == ("AWS/SQS", "ApproximateNumberOfMessagesVisible")
+    assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (0, "GreaterThanThreshold"), "the first one counts"
+    assert alarm["Period"] * alarm["EvaluationPeriods"] <= 300
+
+
+def test_every_alarm_is_told_to_somebody() -> None:
+    for name, alarm in of_type("AWS::CloudWatch::Alarm").items():
+        topics = [named(action) for action in alarm["AlarmActions"]]
+        assert topics, name
+        assert all(RESOURCES[str(topic)]["Type"] == "AWS::SNS::Topic" for topic in topics)
+
+
+@pytest.mark.parametrize("source", sorted(_STREAMS))
+def test_a_stream_goes_on_past_what_fails(source: str) -> None:
+    """Lambda's own defaults retry a bad record for a day, and everything behind it waits."""
+    stream = _STREAMS[source]
+    assert stream["StartingPosition"] == "TRIM_HORIZON", "nothing that was written before the deploy is skipped"
+    assert stream["BisectBatchOnFunctionError"] is True
+    assert 1 <= stream["MaximumRetryAttempts"] <= 100
+    assert 60 <= stream["MaximumRecordAgeInSeconds"] < 86_400, "before the stream itself forgets"
+    assert stream["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    dead = _on_failure(stream)
+    assert dead in _DEAD_LETTERS
+    role = named(_FUNCTIONS[source.split(".", maxsplit=1)[0]]["Role"])
+    statements = RESOURCES[str(role)]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
+    sends = [each for each in statements if "sqs:SendMessage" in as_list(each["Action"])]
+    assert dead in {named(resource) for each in sends for resource in as_list(each["Resource"])}
+
+
+@pytest.mark.parametrize("source", sorted(_STREAMS))
+def test_a_stream_is_one_that_a_table_has(source: str) -> None:
+    table, attribute = _STREAMS[source]["Stream"]["Fn::GetAtt"]
+    assert attribute == "StreamArn"
+    assert "StreamSpecification" in _TABLES[table]
+
+
+@pytest.mark.parametrize("table", sorted(_TABLES))
+def test_a_table_can_be_restored_and_is_kept(table: str) -> None:
+    definition = _TABLES[table]
+    assert definition["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert definition["BillingMode"] == "PAY_PER_REQUEST"
+    assert RESOURCES[table]["DeletionPolicy"] == RESOURCES[table]["UpdateReplacePolicy"] == "Retain"
+    assert "TableName" not in definition, "a name of its own would block its replacement"
+
+
+def test_every_table_streams_but_the_sealed_one() -> None:
+    assert {name for name, table in _TABLES.items() if "StreamSpecification" not in table} == {"SealedTable"}
+
+
+def test_every_key_attribute_is_defined_and_none_is_idle() -> None:
+    for name, table in _TABLES.items():
+        schemas = [table["KeySchema"], *(index["KeySchema"] for index in table.get("GlobalSecondaryIndexes", []))]
+        used = {key["AttributeName"] for schema in schemas for key in schema}
+        assert used == {each["AttributeName"] for each in table["AttributeDefinitions"]}, name
+
+
+def test_queues_and_keys_are_encrypted_and_turned() -> None:
+    assert all(queue.get("SqsManagedSseEnabled") is True for queue in _QUEUES.values())
+    assert all(key.get("EnableKeyRotation") is True for key in of_type("AWS::KMS::Key").values())

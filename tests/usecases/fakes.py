@@ -1,0 +1,399 @@
+"""The ports in memory. The stores compare and set as the real ones do: a write that comes second is refused.
+
+`Orders.meanwhile` lets a test step in between a use case's read and its write, once or every time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import count
+
+from cardshop.domain.card import Card, Pool
+from cardshop.domain.errors import Changed, InvalidNotice, InvalidRequest, NotFound, Unavailable
+from cardshop.domain.money import Money
+from cardshop.domain.order import Change, Order
+from cardshop.domain.payment import Channel, Notice, PaymentEvent, PaymentRequest, PaymentSession
+from cardshop.domain.product import Batch, Product
+from cardshop.domain.trade import Status
+from cardshop.ports import (
+    CardTaken,
+    ImportedBatch,
+    Incident,
+    OrderExists,
+    QueuedNotice,
+    SealedCard,
+    WrappedKey,
+)
+
+from tests.domain.builders import NOW
+
+SECRET = b"a secret of the tests' own"
+SHOP_URL = "https://shop.example/api"
+
+
+@dataclass
+class Clock:
+    now: int = NOW
+
+    def __call__(self) -> int:
+        return self.now
+
+
+class Stock:
+    """`ports.CardPool`: the cards for sale, by pool and place."""
+
+    def __init__(self) -> None:
+        self.pools: dict[str, dict[str, str]] = {}
+
+    def put(self, card: Card) -> None:
+        self.pools.setdefault(card.pool.key, {})[card.place] = card.card_id
+
+    def has(self, card: Card) -> bool:
+        return self.pools.get(card.pool.key, {}).get(card.place) == card.card_id
+
+    def take(self, card: Card) -> None:
+        del self.pools[card.pool.key][card.place]
+
+    @property
+    def card_ids(self) -> list[str]:
+        return sorted(identity for pool in self.pools.values() for identity in pool.values())
+
+    def look(self, pool: Pool, wanted: int, *, consistent: bool) -> list[Card]:
+        found = [Card(pool, identity, place) for place, identity in self.pools.get(pool.key, {}).items()]
+        return found[:wanted]
+
+    def count(self, pool: Pool) -> int:
+        return len(self.pools.get(pool.key, {}))
+
+
+class Orders:
+    """`ports.Orders` on one stock."""
+
+    def __init__(self, stock: Stock) -> None:
+        self._stock = stock
+        self.by_id: dict[str, Order] = {}
+        self.held_by: dict[str, dict[str, str]] = {}
+        self.meanwhile: Callable[[Order], None] | None = None  # called with what is about to be written
+
+    def find(self, trade_id: str) -> Order | None:
+        return self.by_id.get(trade_id)
+
+    def place(self, order: Order, holds: Mapping[str, str]) -> None:
+        self._step_aside(order)
+        if order.trade_id in self.by_id:
+            raise OrderExists
+        self._claim(order.cards)
+        self.put(order)
+        self.held_by[order.trade_id] = dict(holds)
+
+    def record(self, before: Order, after: Order) -> Order:
+        self._step_aside(after)
+        there = self.by_id[before.trade_id]
+        if (there.version, there.status) != (before.version, before.status):
+            raise Changed
+        kept = {card.card_id for card in after.cards}
+        named = {card.card_id for card in before.cards}
+        self._claim([card for card in after.cards if card.card_id not in named])
+        for card in before.cards:
+            if card.card_id not in kept:
+                self._stock.put(card.returned())
+        moved_on = after.status is not before.status and after.status is not Status.PAID
+        return self.put(replace(after, task_token=None if moved_on else there.task_token))
+
+    def holds(self, subject: str, value: str, limit: int) -> list[int]:
+        return sorted(
+            self.by_id[trade_id].expires_at
+            for trade_id, held in self.held_by.items()
+            if held.get(subject) == value and self.by_id[trade_id].status is Status.PENDING_PAYMENT
+        )[:limit]
+
+    def put(self, order: Order) -> Order:
+        """As it is stored: a card on an order has no place in the pool."""
+        stored = replace(order, cards=tuple(Card(card.pool, card.card_id) for card in order.cards))
+        self.by_id[order.trade_id] = stored
+        return stored
+
+    def write_token(self, trade_id: str, token: str) -> None:
+        """The machine's own write: it is no change, and allowed only while the order is unpaid."""
+        assert self.by_id[trade_id].status is Status.PENDING_PAYMENT
+        self.by_id[trade_id] = replace(self.by_id[trade_id], task_token=token)
+
+    def once(self, step: Callable[[Order], object]) -> None:
+        """Step in before the next write, and only then."""
+
+        def and_never_again(order: Order) -> None:
+            self.meanwhile = None
+            step(order)
+
+        self.meanwhile = and_never_again
+
+    def _step_aside(self, order: Order) -> None:
+        if self.meanwhile is not None:
+            self.meanwhile(order)
+
+    def _claim(self, cards: Sequence[Card]) -> None:
+        if not all(self._stock.has(card) for card in cards):
+            raise CardTaken
+        for card in cards:
+            self._stock.take(card)
+
+
+class Catalogue:
+    """`ports.Catalogue`; `behind` answers eventually consistent reads as they were a moment ago."""
+
+    def __init__(self) -> None:
+        self.products: dict[str, Product] = {}
+        self.batches: dict[tuple[str, str], ImportedBatch] = {}
+        self.behind: dict[str, Product | None] = {}
+        self.meanwhile: Callable[[], None] | None = None  # called before the next count is written
+
+    def find(self, sku: str, *, consistent: bool = False) -> Product | None:
+        if not consistent and sku in self.behind:
+            return self.behind[sku]
+        return self.products.get(sku)
+
+    def on_sale(self) -> list[Product]:
+        return [product for _, product in sorted(self.products.items()) if product.on_sale]
+
+    def save(self, product: Product) -> None:
+        there = self.products.get(product.sku)
+        kept = (there.batches, there.stock_version) if there else ((), 0)
+        self.products[product.sku] = replace(product, batches=kept[0], stock_version=kept[1])
+
+    def batch(self, sku: str, batch: str) -> ImportedBatch | None:
+        return self.batches.get((sku, batch))
+
+    def begin_batch(self, batch: ImportedBatch) -> None:
+        self.batches.setdefault((batch.sku, batch.batch), batch)
+
+    def put_on_sale(self, batch: ImportedBatch, counts: tuple[int, ...]) -> None:
+        product = self.products.get(batch.sku)
+        if product is None:
+            raise NotFound
+        if not self.batches[batch.sku, batch.batch].on_sale:
+            self.batches[batch.sku, batch.batch] = batch
+            self._list(product, Batch(batch.batch, counts))
+
+    def counted(self, product: Product, batch: Batch) -> None:
+        if self.meanwhile is not None:
+            step, self.meanwhile = self.meanwhile, None
+            step()
+        there = self.products[product.sku]
+        if there.stock_version != product.stock_version:
+            raise Changed
+        self._list(there, batch)
+
+    def _list(self, product: Product, batch: Batch) -> None:
+        others = tuple(each for each in product.batches if each.batch != batch.batch)
+        listed = (*others, batch) if any(batch.counts) else others
+        self.products[product.sku] = replace(product, batches=listed, stock_version=product.stock_version + 1)
+
+
+class SealedCards:
+    """`ports.SealedCards`; `breaks_after` lets the connection fail after so many cards of the next import."""
+
+    def __init__(self, stock: Stock) -> None:
+        self._stock = stock
+        self._places = count()
+        self.cards: dict[str, SealedCard] = {}
+        self.wrapped: dict[str, WrappedKey] = {}
+        self.breaks_after: int | None = None
+
+    def add_key(self, key: WrappedKey) -> None:
+        self.wrapped[key.key_id] = key
+
+    def add(self, cards: Sequence[SealedCard]) -> list[str]:
+        duplicates = []
+        for number, card in enumerate(cards):
+            if number == self.breaks_after:
+                self.breaks_after = None
+                raise Unavailable("the store did not answer")
+            there = self.cards.setdefault(card.card_id, card)
+            if there is card:
+                self._stock.put(Card(card.pool, card.card_id, f"{next(self._places):016x}"))
+            elif there.pool.batch != card.pool.batch:
+                duplicates.append(card.card_id)
+        return duplicates
+
+    def get(self, card_ids: Iterable[str]) -> dict[str, SealedCard]:
+        return {each: self.cards[each] for each in card_ids if each in self.cards}
+
+    def keys(self, key_ids: Iterable[str]) -> dict[str, WrappedKey]:
+        return {each: self.wrapped[each] for each in set(key_ids)}
+
+
+class Sealer:
+    """`ports.Sealer` and `ports.Opener`: no secrecy, but a card opens only as what it was sealed as."""
+
+    def __init__(self) -> None:
+        self._keys = count(1)
+        self.down = False
+
+    def new_key(self, sku: str, batch: str) -> tuple[WrappedKey, bytes]:
+        name = f"key-{next(self._keys)}"
+        return WrappedKey(name, sku, batch, f"wrapped {name}".encode()), f"plain {name}".encode()
+
+    def seal(self, key: bytes, sku: str, card_id: str, code: str) -> bytes:
+        return b"|".join([key, sku.encode(), card_id.encode(), code.encode()])
+
+    def unwrap(self, key: WrappedKey) -> bytes:
+        if self.down:
+            raise Unavailable("KMS did not answer")
+        return key.wrapped.replace(b"wrapped", b"plain")
+
+    def open(self, key: bytes, sku: str, card_id: str, sealed: bytes) -> str:
+        *bound, code = sealed.split(b"|")
+        assert bound == [key, sku.encode(), card_id.encode()]
+        return code.decode()
+
+
+class Timeline:
+    """`ports.Timeline`."""
+
+    def __init__(self) -> None:
+        self.changes: dict[str, dict[int, Change]] = {}
+        self.incidents: dict[tuple[str, str, str], Incident] = {}
+
+    def append(self, trade_id: str, changes: Sequence[Change]) -> None:
+        self.changes.setdefault(trade_id, {}).update({change.version: change for change in changes})
+
+    def of(self, trade_id: str) -> list[Change]:
+        return [change for _, change in sorted(self.changes.get(trade_id, {}).items())]
+
+    def note(self, incident: Incident) -> None:
+        self.incidents[incident.trade_id, incident.kind, incident.notice_digest] = incident
+
+    @property
+    def kinds(self) -> list[str]:
+        return [kind for _, kind, _ in self.incidents]
+
+
+class Channels(dict[str, Channel]):
+    """`ports.Channels` and `ports.ChannelStore`."""
+
+    def find(self, name: str) -> Channel | None:
+        return self.get(name)
+
+    def save(self, channel: Channel) -> None:
+        self[channel.name] = channel
+
+
+class Bank:
+    """`ports.Provider`: a notice is one of `notices` by its body; `books` is what it answers to a query."""
+
+    name = "bank"
+    currencies = frozenset({"CNY"})
+    account = "pid"
+
+    def __init__(self) -> None:
+        self.notices: dict[bytes, list[PaymentEvent]] = {}
+        self.books: dict[str, PaymentEvent] = {}
+        self.down = False
+
+    def check_settings(self, settings: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+        if not settings.get("key"):
+            raise InvalidRequest("key: must not be empty")
+        return {name: value for name, value in settings.items() if name != "key"}, {"key": settings["key"]}
+
+    def create_payment(self, channel: Channel, request: PaymentRequest) -> PaymentSession:
+        amount = f"{request.amount.decimal()} {request.amount.currency}"
+        return PaymentSession(
+            redirect_url=f"https://bank.example/{request.payment_id}?pay={amount}&for={request.name}"
+            f"&notify={request.notify_url}&back={request.return_url}"
+        )
+
+    def read_notice(self, channel: Channel, notice: Notice) -> list[PaymentEvent]:
+        if notice.body not in self.notices:
+            raise InvalidNotice("sign")
+        return self.notices[notice.body]
+
+    def query_payment(self, channel: Channel, payment_id: str, currency: str) -> PaymentEvent:
+        if self.down:
+            raise Unavailable("the provider did not answer the query")
+        return self.books.get(payment_id, PaymentEvent(payment_id, False, None, None))
+
+    def acknowledge(self, accepted: bool) -> str:
+        return "received" if accepted else "no"
+
+    def receives(self, payment_id: str, amount: Money) -> None:
+        """The buyer paid: from now on a query says so."""
+        self.books[payment_id] = PaymentEvent(payment_id, True, amount, "bank-1")
+
+    def says(self, *events: PaymentEvent) -> Notice:
+        """A notice of its own that says this."""
+        body = f"notice {len(self.notices)}".encode()
+        self.notices[body] = list(events)
+        return Notice("POST", (), {}, body)
+
+
+@dataclass
+class Machine:
+    """`ports.Workflow`: the states that wait, by token, and whether the executions that were started still run."""
+
+    waiting: set[str] = field(default_factory=set)
+    executions: dict[str, bool] = field(default_factory=dict)
+    woken: list[str] = field(default_factory=list)
+
+    def start(self, trade_id: str) -> None:
+        self.executions.setdefault(trade_id, True)
+
+    def take_over(self, trade_id: str) -> None:
+        if not any(runs for name, runs in self.executions.items() if name.startswith(trade_id)):
+            self.executions[f"{trade_id}-{len(self.executions)}"] = True
+
+    def succeed(self, task_token: str) -> bool:
+        if task_token not in self.waiting:
+            return False
+        self.waiting.remove(task_token)
+        self.woken.append(task_token)
+        return True
+
+
+class NoticeQueue:
+    """`ports.NoticeQueue`."""
+
+    def __init__(self) -> None:
+        self.messages: list[tuple[QueuedNotice, str]] = []
+        self.down = False
+
+    def put(self, notice: QueuedNotice, trade_id: str) -> None:
+        if self.down:
+            raise Unavailable("the queue did not answer")
+        self.messages.append((notice, trade_id))
+
+
+@dataclass
+class Shop:
+    """Everything in memory, on one stock, with one channel."""
+
+    stock: Stock = field(default_factory=Stock)
+    clock: Clock = field(default_factory=Clock)
+    catalogue: Catalogue = field(default_factory=Catalogue)
+    timeline: Timeline = field(default_factory=Timeline)
+    machine: Machine = field(default_factory=Machine)
+    queue: NoticeQueue = field(default_factory=NoticeQueue)
+    bank: Bank = field(default_factory=Bank)
+    sealer: Sealer = field(default_factory=Sealer)
+
+    def __post_init__(self) -> None:
+        self.orders = Orders(self.stock)
+        self.sealed = SealedCards(self.stock)
+        self.channels = Channels(epay=Channel("epay", "bank", {"pid": "1001"}, {"key": "merchant-key"}))
+
+    def provider(self, name: str) -> Bank:
+        if name != self.bank.name:
+            raise InvalidRequest("provider: one of bank")
+        return self.bank
+
+    def sells(self, sku: str, cards: int, price: Money, *, shards: int = 1, on_sale: bool = True) -> list[Card]:
+        """A product with so many cards, in as many pools, listed as they are."""
+        batch = f"batch-of-{sku}"
+        dealt = [Card(Pool(sku, batch, n % shards), f"{sku}-{n}", f"{n:016x}") for n in range(cards)]
+        for card in dealt:
+            self.stock.put(card)
+        counts = tuple(len(range(shard, cards, shards)) for shard in range(shards))
+        self.catalogue.batches[sku, batch] = ImportedBatch(sku, batch, shards, cards, True, self.clock())
+        listed = (Batch(batch, counts),) if cards else ()
+        self.catalogue.products[sku] = Product(sku, f"商品 {sku}", price, on_sale, listed, 1)
+        return dealt

@@ -1,0 +1,86 @@
+"""Revealing: to the holder of a delivered order, and on record before the first code is opened."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from cardshop.domain.card import Pool, card_id
+from cardshop.domain.errors import NotFound, NotRevealable, Unavailable
+from cardshop.domain.order import Actor
+from cardshop.domain.trade import REVEALABLE, Status
+from cardshop.usecases.import_cards import ImportCards
+from cardshop.usecases.reveal_cards import RevealCards, RevealedCard
+
+from tests.domain.builders import BUYER, PRICE, SKU, TRADE_ID, placed
+from tests.usecases.fakes import SECRET, Shop
+
+CODES = ["AAAA-1111", "BBBB-2222", "CCCC-3333"]
+
+
+@pytest.fixture
+def reveal(shop: Shop) -> RevealCards:
+    return RevealCards(shop.orders, shop.sealed, shop.sealer, shop.clock)
+
+
+def given_an_order(shop: Shop, status: Status) -> None:
+    """An order for the cards of two imports, in another sequence than they were imported in."""
+    shop.sells(SKU, 0, PRICE)
+    load = ImportCards(shop.catalogue, shop.sealed, shop.sealer, SECRET, shop.clock)
+    load(SKU, [(1, CODES[0]), (2, CODES[1])])
+    load(SKU, [(1, CODES[2])])
+    pools = [Pool.parse(key) for key in shop.stock.pools]
+    held = {card.card_id: card for pool in pools for card in shop.stock.look(pool, 9, consistent=True)}
+    wanted = tuple(held[card_id(SECRET, code)] for code in reversed(CODES))
+    shop.orders.put(replace(placed(3, held=wanted), status=status))
+
+
+@pytest.mark.parametrize("status", sorted(REVEALABLE))
+def test_the_codes_come_in_the_orders_own_sequence(shop: Shop, reveal: RevealCards, status: Status) -> None:
+    given_an_order(shop, status)
+    assert reveal(TRADE_ID, BUYER) == [RevealedCard(SKU, code) for code in reversed(CODES)]
+
+
+def test_a_reveal_is_on_record_even_if_the_codes_then_do_not_open(shop: Shop, reveal: RevealCards) -> None:
+    given_an_order(shop, Status.DELIVERED)
+    shop.sealer.down = True
+    with pytest.raises(Unavailable):
+        reveal(TRADE_ID, BUYER)
+    change = shop.orders.by_id[TRADE_ID].last_change
+    assert (change.what, change.version, change.actor) == ("cards_revealed", 2, BUYER)
+
+
+def test_a_reveal_may_be_asked_for_again_and_each_is_on_record(shop: Shop, reveal: RevealCards) -> None:
+    given_an_order(shop, Status.DELIVERED)
+    phone = Actor("buyer", "mobile", "device-2", "198.51.100.1")
+    assert reveal(TRADE_ID, BUYER) == reveal(TRADE_ID, phone)
+    order = shop.orders.by_id[TRADE_ID]
+    assert (order.version, order.last_change.actor, order.status) == (3, phone, Status.DELIVERED)
+
+
+@pytest.mark.parametrize("status", sorted(set(Status) - REVEALABLE))
+def test_nothing_is_revealed_before_delivery_and_nothing_recorded(
+    shop: Shop, reveal: RevealCards, status: Status
+) -> None:
+    given_an_order(shop, status)
+    before = shop.orders.by_id[TRADE_ID]
+    with pytest.raises(NotRevealable):
+        reveal(TRADE_ID, BUYER)
+    assert shop.orders.by_id[TRADE_ID] == before
+
+
+def test_a_card_that_is_missing_is_no_partial_answer(shop: Shop, reveal: RevealCards) -> None:
+    given_an_order(shop, Status.DELIVERED)
+    shop.sealed.cards.popitem()
+    with pytest.raises(Unavailable):
+        reveal(TRADE_ID, BUYER)
+
+
+def test_an_unknown_order_is_not_found(reveal: RevealCards) -> None:
+    with pytest.raises(NotFound):
+        reveal(TRADE_ID, BUYER)
+
+
+def test_a_revealed_card_shows_no_code_when_it_is_printed() -> None:
+    card = RevealedCard(SKU, "AAAA-1111")
+    assert "AAAA" not in f"{card} {card!r} {[card]}"
