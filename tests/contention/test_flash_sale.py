@@ -30,10 +30,9 @@ from tests.contention.trading import (
 _BUYERS, _CARDS, _THREADS, _RUNS = 400, 200, 32, 5
 
 #: A claim is lost to whoever commits between its look and its own commit, so the ratio follows from how much of a
-#: buyer's time lies between the two. A simulation of this very claim comes to 1.25 for the engine; to 1.37 for DynamoDB
-#: Local, which runs one transaction at a time, so that with 32 buyers one takes as long as five reads. Always picking
-#: the first cards of the pool comes to 2 and more.
-_CLAIMS_PER_SALE = {"engine": 1.35, "dynamodb-local": 1.6}
+#: buyer's time lies between the two. DynamoDB Local runs one transaction at a time: with 32 buyers one takes as long as
+#: five reads, and more are lost.
+_CLAIMS_PER_SALE = {"engine": 1.25, "dynamodb-local": 1.45}
 
 
 class CountingOrders(DynamoOrders):
@@ -75,11 +74,10 @@ def _sale() -> float:
 
     assert (len(sold), len(refused)) == (_CARDS, _BUYERS - _CARDS)
     assert not in_pool(sku)
-    assert on_orders(sku).most_common(1)[0][1] == 1, "no card on two orders"
-    assert len(on_orders(sku)) == _CARDS
     told = {placed.order.trade_id: placed.order.cards[0].card_id for placed in sold}
     kept = {order.trade_id: order.cards[0].card_id for order in all_orders() if order.lines[0].sku == sku}
     assert told == kept, "every buyer was told the card that the order keeps"
+    assert len(set(kept.values())) == _CARDS, "each order has a card of its own"
     assert sum(placed.claims for placed in sold) <= max(orders.sold)
     return max(orders.sold) / len(sold)
 

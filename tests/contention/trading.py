@@ -22,7 +22,7 @@ from cardshop.domain.money import Money
 from cardshop.domain.order import Actor, Order
 from cardshop.domain.payment import Channel, PaymentEvent
 from cardshop.domain.product import Product
-from cardshop.ports import Orders, WrappedKey
+from cardshop.ports import Orders, SealedCards, WrappedKey
 from cardshop.usecases.close_trade import CloseTrade
 from cardshop.usecases.confirm_payment import ConfirmPayment
 from cardshop.usecases.import_cards import ImportCards, Imported
@@ -93,9 +93,9 @@ def codes(count: int) -> list[str]:
     return [f"CODE-{secrets.token_hex(10)}" for _ in range(count)]
 
 
-def load(sku: str, lines: Sequence[str]) -> Imported:
+def load(sku: str, lines: Sequence[str], cards: SealedCards | None = None) -> Imported:
     """Import a file of these lines."""
-    import_cards = ImportCards(DynamoCatalogue(), DynamoSealedCards(), PlainSealer(), b"cards", clock)
+    import_cards = ImportCards(DynamoCatalogue(), cards or DynamoSealedCards(), PlainSealer(), b"cards", clock)
     return import_cards(sku, list(enumerate(lines, start=1)))
 
 

@@ -78,8 +78,8 @@ class Deployed:
         self.notices = queue("notices")
         self.retries = queue("retries")
         self.machine = state_machine()
-        self.order_keys = SigningKeys(secret("order-token-key", "signs orders' tokens, in the tests only"))
-        self.operator_keys = SigningKeys(secret("operator-token-key", "signs operators' tokens, in the tests only"))
+        self.order_keys = SigningKeys(secret("order-token-key", "signs orders' tokens".ljust(64, "!")))
+        self.operator_keys = SigningKeys(secret("operator-token-key", "signs operators' tokens".ljust(64, "!")))
         client("ssm").put_parameter(Name="/cardshop/public-url", Value=SHOP_URL, Type="String")
         self.variables = {
             "CHANNELS_PREFIX": "/cardshop/channels",

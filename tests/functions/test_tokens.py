@@ -27,7 +27,7 @@ OPERATOR_CALLS = {
     "manage_channels": sample("manage_channels/epay"),
     "import_cards": sample("import_cards/file"),
 }
-NEXT_KEY = "the next key that signs tokens in the tests"
+NEXT_KEY = "the next key that signs tokens in the tests".ljust(64, "!")
 AUDIENCE = {**dict.fromkeys(HOLDER_CALLS, "order"), **dict.fromkeys(OPERATOR_CALLS, "operator")}
 CALLS = HOLDER_CALLS | OPERATOR_CALLS
 
@@ -68,7 +68,7 @@ FORGERIES: dict[str, Forge] = {
     "an empty key": lambda key, aud: f"Bearer {_by_hand(claims(aud), key.kid, 'HS256', b'')}",
     "no signature": lambda key, aud: f"Bearer {_by_hand(claims(aud), key.kid, 'none', b'')}",
     "another algorithm": lambda key, aud: (
-        f"Bearer {jwt.encode(claims(aud), key.key * 2, algorithm='HS512', headers={'kid': key.kid})}"
+        f"Bearer {jwt.encode(claims(aud), key.key, algorithm='HS512', headers={'kid': key.kid})}"
     ),
     "no kid": lambda key, aud: f"Bearer {jwt.encode(claims(aud), key.key)}",
     "an unknown kid": lambda key, aud: _signed(SigningKey("0" * 16, key.key), claims(aud)),

@@ -13,9 +13,10 @@ import pytest
 from cardshop.adapters.catalogue import DynamoCatalogue
 from cardshop.adapters.orders import DynamoOrders
 from cardshop.adapters.stock import DynamoPool
+from cardshop.domain import order as orders
 from cardshop.domain.money import Money
 from cardshop.domain.order import SHOP, Actor, Change, Line, Order
-from cardshop.domain.payment import TRADE_ID_LENGTH, Payment, PaymentState, payment_id
+from cardshop.domain.payment import Payment, PaymentState, payment_id
 from cardshop.domain.trade import Status
 
 from tests.contention.pointing import MODELS, pointed
@@ -139,7 +140,7 @@ def _placed(machines: Machines) -> Order:
     product = DynamoCatalogue().find(sku, consistent=True)
     assert product is not None
     ((pool, _),) = product.pools()
-    trade_id = secrets.token_hex(TRADE_ID_LENGTH // 2)
+    trade_id = orders.trade_id(b"tests", secrets.token_hex(16))
     machines.take_from_the_deployed_one(trade_id)
     order = Order.placed(
         trade_id=trade_id,

@@ -147,6 +147,7 @@ class Catalogue:
         self.batches: dict[tuple[str, str], ImportedBatch] = {}
         self.behind: dict[str, Product | None] = {}
         self.meanwhile: Callable[[], None] | None = None  # called before the next count is written
+        self.overtaken = 0  # times that a batch going on sale finds the product just being counted
 
     def find(self, sku: str, *, consistent: bool = False) -> Product | None:
         if not consistent and sku in self.behind:
@@ -171,6 +172,9 @@ class Catalogue:
         product = self.products.get(batch.sku)
         if product is None:
             raise NotFound
+        if self.overtaken:
+            self.overtaken -= 1
+            raise Changed
         if not self.batches[batch.sku, batch.batch].on_sale:
             self.batches[batch.sku, batch.batch] = batch
             self._list(product, Batch(batch.batch, counts))

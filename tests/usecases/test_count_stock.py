@@ -6,9 +6,10 @@ import pytest
 from cardshop.domain.card import Card, Pool
 from cardshop.domain.errors import Changed
 from cardshop.domain.product import Batch
+from cardshop.ports import ImportedBatch
 from cardshop.usecases.count_stock import CountStock
 
-from tests.domain.builders import PRICE, SKU
+from tests.domain.builders import NOW, PRICE, SKU
 from tests.usecases.fakes import Shop
 
 
@@ -33,13 +34,24 @@ def test_a_sold_card_is_counted_out_of_its_pool(shop: Shop, count: CountStock) -
     assert counts(shop) == [(2, 2)]
 
 
-def test_a_record_that_comes_twice_changes_nothing_more(shop: Shop, count: CountStock) -> None:
+def test_a_record_that_comes_twice_changes_no_count(shop: Shop, count: CountStock) -> None:
     dealt = shop.sells(SKU, 5, PRICE, shards=2)
     sold(shop, dealt[:1])
+    for _ in range(3):
+        count(dealt[0].pool)
+        assert counts(shop) == [(2, 2)]
+
+
+def test_an_older_count_still_on_its_way_is_overtaken_by_one_that_finds_nothing_new(
+    shop: Shop, count: CountStock
+) -> None:
+    """Given a count taken before a card came back and not written yet, it must not be written after this one."""
+    dealt = shop.sells(SKU, 3, PRICE)
+    read = shop.catalogue.products[SKU]
     count(dealt[0].pool)
-    before = shop.catalogue.products[SKU]
-    count(dealt[0].pool)
-    assert shop.catalogue.products[SKU] == before
+    with pytest.raises(Changed):
+        shop.catalogue.counted(read, Batch(read.batches[0].batch, (2,)))
+    assert counts(shop) == [(3,)]
 
 
 def test_a_batch_that_is_sold_out_is_not_listed_any_more_and_comes_back_with_a_card(
@@ -58,6 +70,7 @@ def test_a_batch_that_is_sold_out_is_not_listed_any_more_and_comes_back_with_a_c
 def test_a_batch_that_is_not_on_sale_is_not_listed(shop: Shop, count: CountStock) -> None:
     """Given an import that has not finished, its cards are in the pool and nobody's yet."""
     shop.sells(SKU, 0, PRICE)
+    shop.catalogue.begin_batch(ImportedBatch(SKU, "unfinished", 1, 0, False, NOW))
     pool = Pool(SKU, "unfinished", 0)
     shop.stock.put(Card(pool, "card", "0"))
     count(pool)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from cardshop.domain.card import card_id
 from cardshop.domain.card_file import codes
-from cardshop.domain.errors import NotFound, Unavailable
+from cardshop.domain.errors import Busy, NotFound, Unavailable
 from cardshop.usecases.import_cards import ImportCards, Imported
 from hypothesis import given
 from hypothesis import strategies as st
@@ -107,6 +107,22 @@ def test_an_import_that_broke_off_is_completed_by_sending_the_file_again(shop: S
     for sealed in shop.sealed.cards.values():  # whichever attempt sealed it
         key = shop.sealer.unwrap(shop.sealed.wrapped[sealed.key_id])
         assert shop.sealer.open(key, SKU, sealed.card_id, sealed.sealed).startswith("CODE-")
+
+
+def test_an_import_beside_counts_goes_on_sale_all_the_same(shop: Shop) -> None:
+    shop.catalogue.overtaken = 5
+    assert load(shop, "A\nB\n").batch.cards == 2
+    assert listed(shop) == 2
+
+
+def test_an_import_that_counts_never_let_by_is_completed_by_sending_the_file_again(shop: Shop) -> None:
+    shop.catalogue.overtaken = 1000
+    with pytest.raises(Busy):
+        load(shop, "A\nB\n")
+    assert listed(shop) == 0
+    shop.catalogue.overtaken = 0
+    assert load(shop, "A\nB\n").batch.cards == 2
+    assert listed(shop) == len(shop.stock.card_ids) == 2
 
 
 def test_the_same_codes_for_another_product_are_another_batch_of_duplicates(shop: Shop) -> None:

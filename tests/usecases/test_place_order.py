@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import pytest
 from cardshop.domain import passwords
@@ -35,6 +35,7 @@ class Buyer:
 
     shop: Shop
     caps: dict[str, int]
+    pauses: list[float] = field(default_factory=list)
 
     def __call__(
         self,
@@ -56,6 +57,7 @@ class Buyer:
             hold_caps=self.caps,
             window_ms=WINDOW_MS,
             clock=self.shop.clock,
+            pause=self.pauses.append,
         )
         asked = items or ((SKU, 1),)
         return place(Wish(key, asked, channel, actor, email, password, body=f"{asked} {channel} {email}"))
@@ -87,6 +89,11 @@ def test_an_order_takes_its_cards_out_of_the_pool_and_opens_a_payment(shop: Shop
         f"https://bank.example/{order.trade_id}01?pay=19.80 CNY&for=商品 {SKU}"
         f"&notify={SHOP_URL}/webhooks/epay&back={SHOP_URL}/orders/{order.trade_id}/return"
     )
+
+
+def test_a_buyer_of_a_well_stocked_product_is_not_kept_waiting(shop: Shop, buy: Buyer) -> None:
+    shop.sells(SKU, 200, PRICE)
+    assert (buy().claims, buy.pauses) == (1, [])
 
 
 def test_an_order_of_several_products_is_one_order(shop: Shop, buy: Buyer) -> None:
@@ -289,6 +296,7 @@ def test_a_card_lost_to_another_buyer_is_replaced_by_the_next(shop: Shop, buy: B
     shop.orders.once(rival)
     placed = buy()
     assert placed.claims == 2
+    assert [pause for pause in buy.pauses if 0 <= pause < 1] == buy.pauses != []
     assert placed.order.cards[0].card_id != lost[0].card_id
     assert shop.stock.card_ids == []
 
@@ -325,6 +333,7 @@ def test_a_storm_is_told_to_try_again(shop: Shop, buy: Buyer) -> None:
     shop.orders.meanwhile = always_faster
     with pytest.raises(Busy) as refused:
         buy()
+    assert sum(buy.pauses) < 15  # half of what the gateway waits, at most
     assert refused.value.retry_after == 1
     assert shop.orders.by_id == {}
     assert len(shop.stock.card_ids) == 3

@@ -13,7 +13,7 @@ from pynamodb.exceptions import PutError, TransactWriteError, UpdateError
 from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
-from cardshop.adapters.tables import CONDITION_FAILED, CatalogueItem, connection, reasons, refused, store
+from cardshop.adapters.tables import CONDITION_FAILED, CatalogueItem, connection, overtaken, reasons, refused, store
 from cardshop.domain.errors import Changed, NotFound
 from cardshop.domain.money import Money
 from cardshop.domain.payment import Channel
@@ -111,7 +111,7 @@ class DynamoCatalogue:
                     actions, condition=CatalogueItem.stock_version == product.stock_version
                 )
             except UpdateError as error:
-                if refused(error):
+                if overtaken(error):
                     raise Changed from error
                 raise
 

@@ -18,8 +18,8 @@ from cardshop.adapters.tables import (
     PaymentMap,
     PoolItem,
     connection,
+    overtaken,
     reasons,
-    refused,
     store,
 )
 from cardshop.domain.card import Card, Pool
@@ -91,7 +91,7 @@ class DynamoOrders:
             try:
                 item.update(_actions(before, after), condition=_unchanged(before))  # answers ALL_NEW
             except UpdateError as error:
-                if refused(error):
+                if overtaken(error):
                     raise Changed from error
                 raise
         return _order(item)

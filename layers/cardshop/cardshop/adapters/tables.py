@@ -224,6 +224,11 @@ def refused(error: PynamoDBException) -> bool:
     return error.cause_response_code == "ConditionalCheckFailedException"
 
 
+def overtaken(error: PynamoDBException) -> bool:
+    """Whether somebody else's write came first: to be decided anew."""
+    return refused(error) or error.cause_response_code == "TransactionConflictException"
+
+
 def reasons(error: TransactWriteError) -> list[str]:
     """Why a transaction was cancelled, item by item in the order deletes, puts, updates; empty if it was not."""
     if error.cause_response_code != "TransactionCanceledException":

@@ -10,9 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cardshop.domain.card import Pool, card_id, text_hmac
-from cardshop.domain.errors import NotFound
+from cardshop.domain.errors import Busy, Changed, NotFound
 from cardshop.domain.product import shares
 from cardshop.ports import Catalogue, Clock, ImportedBatch, SealedCard, SealedCards, Sealer
+
+_ATTEMPTS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,5 +67,12 @@ class ImportCards:
         counts = [0] * found.shards
         for card in cards:
             counts[card.pool.shard] += card.card_id not in duplicates
-        self.catalogue.put_on_sale(ready, tuple(counts))
+        for _ in range(_ATTEMPTS):
+            try:
+                self.catalogue.put_on_sale(ready, tuple(counts))
+            except Changed:  # the stock is being counted at this moment
+                continue
+            break
+        else:
+            raise Busy("the product kept changing; send the file again")
         return Imported(ready, sorted(repeated + [lines[each][0] for each in duplicates]), already=False)

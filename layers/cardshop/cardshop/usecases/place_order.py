@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
@@ -27,8 +28,11 @@ from cardshop.domain.payment import Channel, Payment, PaymentRequest, PaymentSes
 from cardshop.domain.product import Product
 from cardshop.ports import CardPool, CardTaken, Catalogue, Channels, Clock, OrderExists, Orders, Provider
 
-#: A claim looks at this many more cards than it wants and takes some at random: fewer meet on one card.
-_SPREAD = 7
+#: A claim looks at this many more cards than it wants and takes some at random: fewer meet on one card. Thirty-two
+#: are still one read unit. Where there are not so many left, everybody wants the same few: look twice, apart in time.
+_SPREAD = 24
+#: Seconds over which those who must look again spread.
+_PAUSE_SECONDS = 0.15
 #: Each lost claim saw somebody win, so this many in a row means a storm: better told to try again than kept waiting.
 _ATTEMPTS = 25
 
@@ -65,6 +69,7 @@ class PlaceOrder:
     hold_caps: Mapping[str, int]  # unpaid orders at a time, by subject; 0: no cap
     window_ms: int
     clock: Clock
+    pause: Callable[[float], None] = time.sleep
 
     def __call__(self, wish: Wish) -> Placed:
         trade_id = orders.trade_id(self.secret, wish.idempotency_key)
@@ -124,15 +129,21 @@ class PlaceOrder:
             email=wish.email,
             password=passwords.record(wish.password) if wish.password else None,
         )
+        claims = 0
         for attempt in range(_ATTEMPTS):
             if attempt:
+                # Apart in time: whoever looks while others claim sees what is left, and sends nothing in vain.
+                self.pause(random.uniform(0, _PAUSE_SECONDS * min(attempt, 4)))
                 products = self._products(wish, consistent=True)
-            cards = self._pick(wish, products, consistent=attempt > 0)
+            cards, plenty = self._pick(wish, products, consistent=attempt > 0)
+            if not plenty and attempt == 0:
+                continue
             try:
+                claims += 1
                 self.orders.place(replace(order, cards=tuple(cards)), holds)
             except (CardTaken, Changed):
                 continue
-            return replace(order, cards=tuple(cards)), attempt + 1
+            return replace(order, cards=tuple(cards)), claims
         raise Busy("too many buyers want the same cards at this moment", retry_after=1)
 
     def _products(self, wish: Wish, *, consistent: bool) -> dict[str, Product]:
@@ -172,27 +183,26 @@ class PlaceOrder:
                 raise TooManyHolds(f"at most {cap} unpaid orders per {subject}", retry_after=wait)
         return holds
 
-    def _pick(self, wish: Wish, products: Mapping[str, Product], *, consistent: bool) -> list[Card]:
+    def _pick(self, wish: Wish, products: Mapping[str, Product], *, consistent: bool) -> tuple[list[Card], bool]:
+        """Random cards for the wish, and whether there is plenty. OutOfStock, if a consistent look finds too few."""
         picked: list[Card] = []
+        plenty = True
         for sku, quantity in wish.items:
-            cards = self._pick_some(products[sku], quantity, consistent=consistent)
-            if len(cards) < quantity and not consistent:
-                product = self.catalogue.find(sku, consistent=True)
-                cards = self._pick_some(product, quantity, consistent=True) if product else []
-            if len(cards) < quantity:
+            seen = self._look(products[sku], quantity + _SPREAD, consistent=consistent)
+            if consistent and len(seen) < quantity:
                 raise OutOfStock(f"{sku}: fewer than {quantity} left")
-            picked += cards
-        return picked
+            plenty = plenty and len(seen) >= quantity + _SPREAD
+            picked += random.sample(seen, min(quantity, len(seen)))
+        return picked, plenty
 
-    def _pick_some(self, product: Product, quantity: int, *, consistent: bool) -> list[Card]:
-        """Up to `quantity` random cards; a pool is tried first in the proportion of what it is believed to hold."""
+    def _look(self, product: Product, wanted: int, *, consistent: bool) -> list[Card]:
+        """Up to `wanted` cards; a pool is tried first in the proportion of what it is believed to hold."""
         seen: list[Card] = []
-        pools = sorted(product.pools(), key=lambda pool: random.random() ** (1 / pool[1]), reverse=True)
-        for pool, _ in pools:
-            seen += self.pool.look(pool, quantity - len(seen) + _SPREAD, consistent=consistent)
-            if len(seen) >= quantity:
+        for pool, _ in sorted(product.pools(), key=lambda pool: random.random() ** (1 / pool[1]), reverse=True):
+            seen += self.pool.look(pool, wanted - len(seen), consistent=consistent)
+            if len(seen) >= wanted:
                 break
-        return random.sample(seen, min(quantity, len(seen)))
+        return seen
 
     def _channel(self, name: str) -> Channel:
         channel = self.channels.find(name)
