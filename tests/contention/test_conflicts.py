@@ -35,11 +35,15 @@ from tests.contention.wire import conflicts, lost_answers
 _ATTEMPTS = 25
 
 
+def _at_once(_: float) -> None:
+    """Whoever looks again does so without a pause."""
+
+
 @pytest.mark.parametrize("on", [0, -1], ids=["on the card", "on the order"])
 def test_an_order_whose_claims_conflict_is_placed_once(tables: str, on: int) -> None:
     sku = stocked(10)
     with conflicts("TransactWriteItems", 3, on=on) as wire:
-        bought = place_order()(wish((sku, 2)))
+        bought = place_order(pause=_at_once)(wish((sku, 2)))
     assert (bought.claims, wire.calls, len(wire.sent)) == (4, 4, 1)
     (order,) = all_orders()
     assert (order.trade_id, order.version) == (bought.order.trade_id, 1)
@@ -62,7 +66,7 @@ def test_each_claim_is_a_transaction_of_its_own(tables: str) -> None:
 def test_an_order_whose_claims_conflict_for_ever_is_refused_whole(tables: str) -> None:
     sku = stocked(10)
     with conflicts("TransactWriteItems", 1_000_000) as wire, pytest.raises(Busy) as refusal:
-        place_order()(wish((sku, 2)))
+        place_order(pause=_at_once)(wish((sku, 2)))
     assert refusal.value.retry_after
     assert wire.calls == _ATTEMPTS - 1, "the first look saw how few there are, and sent nothing"
     assert not all_orders()

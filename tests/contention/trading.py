@@ -105,7 +105,7 @@ def stocked(cards: int) -> str:
     return sku
 
 
-def place_order(orders: Orders | None = None) -> PlaceOrder:
+def place_order(orders: Orders | None = None, *, pause: Callable[[float], None] = time.sleep) -> PlaceOrder:
     return PlaceOrder(
         orders=orders or DynamoOrders(),
         pool=DynamoPool(),
@@ -117,6 +117,7 @@ def place_order(orders: Orders | None = None) -> PlaceOrder:
         hold_caps={"address": 0, "device": 0, "contact": 0},
         window_ms=1_800_000,
         clock=clock,
+        pause=pause,
     )
 
 
