@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from functools import cache
 
 from aws_lambda_powertools import Metrics
@@ -15,12 +14,11 @@ from cardshop.api import schemas
 from cardshop.api.http import Door, answer, logger
 from cardshop.api.operators import operator
 from cardshop.domain.errors import Unprocessable
+from cardshop.domain.payment import CHANNEL_NAME
 from cardshop.usecases.manage_channels import ManageChannels
 
 door = Door()
 metrics = Metrics(namespace="Cardshop", service="cardshop")
-
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 
 
 @cache
@@ -35,7 +33,7 @@ def _manage() -> ManageChannels:
 @door.route("PUT", "/admin/channels/<channel>")
 def save(channel: str) -> Response[str]:
     who = operator(door)
-    if not _NAME.fullmatch(channel):
+    if not CHANNEL_NAME.fullmatch(channel):
         raise Unprocessable("channel: lower-case letters, digits and dashes, at most 32")
     body = schemas.read(schemas.ChannelRequest, door.body)
     saved = _manage()(channel, body.provider, body.settings())

@@ -166,3 +166,10 @@ def test_a_store_that_fails_is_unavailable_whatever_is_asked(catalogue: DynamoCa
     ):
         with pytest.raises(Unavailable):
             ask()
+
+
+@pytest.mark.parametrize("name", ["", "x" * 2000, "no such/name", "a#b"])
+def test_a_name_that_nothing_can_have_finds_nothing(cloud: None, name: str) -> None:
+    """DynamoDB refuses an empty or over-long key: that is the caller's mistake, not a store that is down."""
+    assert DynamoCatalogue().find(name) is None
+    assert DynamoChannelSettings().find(name) is None

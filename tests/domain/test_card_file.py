@@ -31,7 +31,7 @@ def test_a_file_without_a_card_is_refused(raw: bytes) -> None:
 
 
 def test_nul_bytes_are_refused_by_line() -> None:
-    with pytest.raises(Unprocessable, match=r"NUL bytes in line 2, 4$"):
+    with pytest.raises(Unprocessable, match=r"NUL or control characters in line 2, 4$"):
         codes(b"A\nB\0\nC\n\0D\n")
 
 
@@ -74,3 +74,8 @@ def test_any_bytes_are_read_or_refused_and_nothing_else(raw: bytes) -> None:
         return
     assert all(code and code == code.strip() and "\0" not in code and "\n" not in code for _, code in found)
     assert [number for number, _ in found] == sorted({number for number, _ in found})
+
+
+def test_a_file_of_the_old_macintosh_is_refused_not_read_as_one_card() -> None:
+    with pytest.raises(Unprocessable, match="control characters in line 1$"):
+        codes(b"one\rtwo\rthree")

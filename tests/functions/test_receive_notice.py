@@ -96,9 +96,12 @@ def test_a_header_however_it_is_written_changes_nothing(shop: Deployed) -> None:
 
 def test_a_queue_or_store_that_fails_acknowledges_nothing(shop: Deployed) -> None:
     client("sqs").delete_queue(QueueUrl=shop.notices)
-    assert refused(shop.call("receive_notice", POST), 503)
+    without_queue = shop.call("receive_notice", POST)
     client("dynamodb").delete_table(TableName=table_name("CatalogueTable"))
-    assert refused(shop.call("receive_notice", POST), 503)
+    for answer in (without_queue, shop.call("receive_notice", POST)):
+        assert refused(answer, 503)
+        assert answer.is_problem(503, "unavailable")
+        assert answer.headers["Retry-After"] == "1"
 
 
 def test_a_bug_acknowledges_nothing(shop: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:

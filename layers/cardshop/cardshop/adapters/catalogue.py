@@ -14,9 +14,10 @@ from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
 from cardshop.adapters.tables import CONDITION_FAILED, CatalogueItem, connection, overtaken, reasons, refused, store
+from cardshop.domain.card import SKU
 from cardshop.domain.errors import Changed, NotFound
 from cardshop.domain.money import Money
-from cardshop.domain.payment import Channel
+from cardshop.domain.payment import CHANNEL_NAME, Channel
 from cardshop.domain.product import Batch, Product
 from cardshop.ports import ImportedBatch
 
@@ -27,6 +28,8 @@ class DynamoCatalogue:
     """`ports.Catalogue`."""
 
     def find(self, sku: str, *, consistent: bool = False) -> Product | None:
+        if not SKU.fullmatch(sku):  # no product has such a name, and DynamoDB takes no key of any length
+            return None
         with store():
             try:
                 return _product(CatalogueItem.get(_PRODUCT, sku, consistent_read=consistent))
@@ -120,6 +123,8 @@ class DynamoChannelSettings:
     """A channel's public settings. Its secrets live in the parameter store (`settings.py`)."""
 
     def find(self, name: str) -> Channel | None:
+        if not CHANNEL_NAME.fullmatch(name):
+            return None
         with store():
             try:
                 item = CatalogueItem.get(_CHANNEL, name)

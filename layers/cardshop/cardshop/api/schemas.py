@@ -13,7 +13,6 @@ from cardshop.domain.errors import BodyTooLarge, InvalidRequest, Unprocessable
 MAX_BODY = 64 * 1024  # bytes; only an import is larger
 Terminal = Literal["pc", "mobile", "miniapp", "api"]
 Sku = Annotated[str, Field(pattern=f"^{SKU.pattern}$", max_length=64)]
-ChannelName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
 DeviceId = Annotated[str, Field(min_length=1, max_length=128)]
 
 

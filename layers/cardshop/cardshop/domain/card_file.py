@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 from cardshop.domain.errors import BodyTooLarge, Unprocessable
 
 MAX_BYTES = 4 * 1024 * 1024
 MAX_LINES = 10_000
 MAX_LINE_BYTES = 4 * 1024
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 def codes(raw: bytes) -> list[tuple[int, str]]:
@@ -18,8 +21,8 @@ def codes(raw: bytes) -> list[tuple[int, str]]:
     except UnicodeDecodeError as error:
         raise Unprocessable("the file is not UTF-8 text") from error
     lines = [(number, line.strip()) for number, line in enumerate(text.split("\n"), start=1)]
-    if nul := [number for number, line in lines if "\0" in line]:
-        raise Unprocessable(f"NUL bytes in line {_some(nul)}")
+    if control := [number for number, line in lines if _CONTROL.search(line)]:
+        raise Unprocessable(f"NUL or control characters in line {_some(control)}")
     if long := [number for number, line in lines if len(line.encode()) > MAX_LINE_BYTES]:
         raise Unprocessable(f"over {MAX_LINE_BYTES} bytes in line {_some(long)}")
     found = [(number, line) for number, line in lines if line]

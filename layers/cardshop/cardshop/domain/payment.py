@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from cardshop.domain.money import Money
 
+CHANNEL_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 TRADE_ID_LENGTH = 26
 _PAYMENT_ID = re.compile(rf"[a-z2-7]{{{TRADE_ID_LENGTH}}}[0-9]{{2}}")
 
