@@ -77,5 +77,5 @@ def test_any_bytes_are_read_or_refused_and_nothing_else(raw: bytes) -> None:
 
 
 def test_a_file_of_the_old_macintosh_is_refused_not_read_as_one_card() -> None:
-    with pytest.raises(Unprocessable, match="control characters in line 1$"):
+    with pytest.raises(Unprocessable, match=r"control characters in line 1$"):
         codes(b"one\rtwo\rthree")
