@@ -6,7 +6,7 @@ import secrets
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -26,7 +26,6 @@ class House:
     stack: str
     outputs: dict[str, str]
     merchant: tuple[str, str]
-    expected_dead_letters: list[str] = field(default_factory=list)
 
     @cached_property
     def api(self) -> httpx.Client:

@@ -13,21 +13,14 @@ import pytest
 import yaml
 from cardshop.adapters import aws, settings, tables
 from cardshop.adapters.aws import client
-from cardshop.adapters.tables import CatalogueItem, OrderItem, PoolItem, SealedItem, TimelineItem
 from moto import mock_aws
 from moto.core.exceptions import AWSError
 from moto.kms.models import kms_backends
 from moto.stepfunctions.models import StepFunctionBackend
-from pynamodb.models import Model
+
+from tests.contention.pointing import MODELS
 
 PROJECT = Path(__file__).resolve().parents[2]
-MODELS: dict[str, type[Model]] = {
-    "OrdersTable": OrderItem,
-    "TimelineTable": TimelineItem,
-    "StockTable": PoolItem,
-    "SealedTable": SealedItem,
-    "CatalogueTable": CatalogueItem,
-}
 #: AWS's own descriptions of its services: the one thing worth keeping from test to test.
 _DESCRIPTIONS = botocore.loaders.create_loader()
 _DEFINITION = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
