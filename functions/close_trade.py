@@ -1,27 +1,31 @@
-"""The machine's state CloseTrade: the window is over; the cards go back on sale."""
+"""The machine's state CloseTrade: nobody paid, says the provider too; the cards go back on sale."""
 
 from __future__ import annotations
 
-import time
+import os
 from functools import cache
-from typing import Any
 
-from aws_lambda_powertools import Logger
-from aws_lambda_powertools.utilities.typing import LambdaContext
+from cardshop.adapters.catalogue import DynamoCatalogue
+from cardshop.adapters.clock import clock
 from cardshop.adapters.orders import DynamoOrders
+from cardshop.adapters.payments import provider
+from cardshop.adapters.settings import ChannelSettings
+from cardshop.adapters.step import Step
+from cardshop.adapters.stock import DynamoPool
+from cardshop.usecases.ask_provider import AskProvider
 from cardshop.usecases.close_trade import CloseTrade
-
-logger = Logger(service="cardshop", utc=True)
+from cardshop.usecases.settle_payment import RecordPayment
 
 
 @cache
-def _use_case() -> CloseTrade:
-    return CloseTrade(DynamoOrders(), lambda: time.time_ns() // 1_000_000)
+def _close() -> CloseTrade:
+    orders = DynamoOrders()
+    return CloseTrade(
+        orders=orders,
+        ask=AskProvider(ChannelSettings(os.environ["CHANNELS_PREFIX"]), provider),
+        record=RecordPayment(orders, DynamoPool(), DynamoCatalogue(), clock),
+        clock=clock,
+    )
 
 
-@logger.inject_lambda_context(clear_state=True)
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
-    logger.append_keys(trade_id=event["trade_id"])
-    order = _use_case()(event["trade_id"])
-    logger.info("done", extra={"status": order.status})
-    return {"status": order.status.value}
+handler = Step(_close)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from functools import cache
 from typing import Any
 
@@ -12,14 +11,18 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from cardshop.adapters.catalogue import DynamoCatalogue
+from cardshop.adapters.clock import clock
 from cardshop.adapters.orders import DynamoOrders
 from cardshop.adapters.payments import provider
 from cardshop.adapters.queue import SqsNoticeQueue, loads
 from cardshop.adapters.settings import ChannelSettings
+from cardshop.adapters.stock import DynamoPool
 from cardshop.adapters.timeline import DynamoTimeline
 from cardshop.adapters.workflow import StepFunctions
 from cardshop.domain.errors import ShopError
 from cardshop.usecases.confirm_payment import ConfirmPayment, Outcome
+from cardshop.usecases.settle_payment import RecordPayment, SettlePayment
 
 logger = Logger(service="cardshop", utc=True)
 metrics = Metrics(namespace="Cardshop", service="cardshop")
@@ -27,18 +30,26 @@ processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failu
 
 #: A signed notice that the provider denies is asked about this often (it may run ahead of the provider's own books).
 _DENIALS = 3
-_ALARMED = {Outcome.MISMATCH, Outcome.IRREGULAR}
+_ALARMED = {
+    Outcome.MISMATCH: "IrregularNotices",
+    Outcome.IRREGULAR: "IrregularNotices",
+    Outcome.AWAITS_STOCK: "OrdersAwaitingStock",
+}
 
 
 @cache
 def _confirm() -> ConfirmPayment:
+    orders = DynamoOrders()
     return ConfirmPayment(
-        orders=DynamoOrders(),
+        orders=orders,
         timeline=DynamoTimeline(),
         channels=ChannelSettings(os.environ["CHANNELS_PREFIX"]),
         provider=provider,
-        workflow=StepFunctions(os.environ["STATE_MACHINE_ARN"]),
-        clock=lambda: time.time_ns() // 1_000_000,
+        settle=SettlePayment(
+            RecordPayment(orders, DynamoPool(), DynamoCatalogue(), clock),
+            StepFunctions(os.environ["STATE_MACHINE_ARN"]),
+        ),
+        clock=clock,
     )
 
 
@@ -60,7 +71,7 @@ def record_handler(record: SQSRecord) -> None:
     for outcome in outcomes:
         logger.info("notice handled", extra={"outcome": outcome})
         if outcome in _ALARMED:
-            metrics.add_metric("IrregularNotices", MetricUnit.Count, 1)
+            metrics.add_metric(_ALARMED[outcome], MetricUnit.Count, 1)
     if Outcome.DENIED in outcomes:
         metrics.add_metric("DeniedNotices", MetricUnit.Count, 1)
         if tries < _DENIALS:

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import time
+import os
 from functools import cache
-from typing import Any
 
-from aws_lambda_powertools import Logger
-from aws_lambda_powertools.utilities.typing import LambdaContext
+from cardshop.adapters.clock import clock
 from cardshop.adapters.orders import DynamoOrders
+from cardshop.adapters.step import Step
 from cardshop.usecases.deliver_cards import DeliverCards
-
-logger = Logger(service="cardshop", utc=True)
 
 
 @cache
-def _use_case() -> DeliverCards:
-    return DeliverCards(DynamoOrders(), lambda: time.time_ns() // 1_000_000)
+def _deliver() -> DeliverCards:
+    return DeliverCards(DynamoOrders(), int(os.environ["AFTER_SALE_SECONDS"]) * 1000, clock)
 
 
-@logger.inject_lambda_context(clear_state=True)
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
-    logger.append_keys(trade_id=event["trade_id"])
-    order = _use_case()(event["trade_id"])
-    logger.info("done", extra={"status": order.status})
-    return {"status": order.status.value}
+handler = Step(_deliver)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
-import time
 from functools import cache
 
 from aws_lambda_powertools.event_handler import Response
 from cardshop.adapters.catalogue import DynamoCatalogue
+from cardshop.adapters.clock import clock
+from cardshop.adapters.orders import DynamoOrders
 from cardshop.adapters.sealing import KmsSealer
 from cardshop.adapters.settings import fixed_secret
-from cardshop.adapters.stock import DynamoSealedCards
+from cardshop.adapters.stock import DynamoPool, DynamoSealedCards
+from cardshop.adapters.workflow import StepFunctions
 from cardshop.api.http import Door, answer, logger
 from cardshop.api.operators import operator
 from cardshop.domain import card_file
+from cardshop.usecases.fill_orders import FillOrders
 from cardshop.usecases.import_cards import ImportCards
 
 door = Door()
@@ -21,12 +24,17 @@ door = Door()
 
 @cache
 def _import() -> ImportCards:
+    catalogue, pool = DynamoCatalogue(), DynamoPool()
+    workflow = StepFunctions(os.environ["STATE_MACHINE_ARN"])
+    after_sale_ms = int(os.environ["AFTER_SALE_SECONDS"]) * 1000
     return ImportCards(
-        catalogue=DynamoCatalogue(),
+        catalogue=catalogue,
         sealed=DynamoSealedCards(),
         sealer=KmsSealer(os.environ["SEALING_KEY"]),
+        pool=pool,
+        fill=FillOrders(DynamoOrders(), pool, catalogue, workflow, after_sale_ms, clock),
         secret=fixed_secret(os.environ["CARD_ID_SECRET"]),
-        clock=lambda: time.time_ns() // 1_000_000,
+        clock=clock,
     )
 
 

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from functools import cache
 
 from aws_lambda_powertools.event_handler import Response
 from cardshop.adapters.catalogue import DynamoCatalogue
+from cardshop.adapters.clock import clock
 from cardshop.adapters.orders import DynamoOrders
 from cardshop.adapters.payments import provider
-from cardshop.adapters.settings import ChannelSettings, SigningKeys, fixed_secret, public_url
+from cardshop.adapters.settings import ChannelSettings, fixed_secret, public_url
 from cardshop.adapters.stock import DynamoPool
 from cardshop.api import orders as present
-from cardshop.api import schemas, tokens
+from cardshop.api import schemas
+from cardshop.api.holders import token
 from cardshop.api.http import Door, answer, logger, money, rfc3339
 from cardshop.domain.errors import InvalidIdempotencyKey
 from cardshop.domain.order import Actor
+from cardshop.usecases.open_payment import OpenPayment
 from cardshop.usecases.place_order import PlaceOrder, Wish
 
 door = Door()
@@ -32,23 +34,17 @@ def _place() -> PlaceOrder:
         orders=DynamoOrders(),
         pool=DynamoPool(),
         catalogue=DynamoCatalogue(),
-        channels=ChannelSettings(os.environ["CHANNELS_PREFIX"]),
-        provider=provider,
+        open=OpenPayment(ChannelSettings(os.environ["CHANNELS_PREFIX"]), provider, public_url),
         secret=fixed_secret(os.environ["TRADE_ID_SECRET"]),
-        public_url=public_url,
         hold_caps={
             "address": int(os.environ["HOLDS_PER_ADDRESS"]),
             "device": int(os.environ["HOLDS_PER_DEVICE"]),
             "contact": int(os.environ["HOLDS_PER_CONTACT"]),
         },
         window_ms=int(os.environ["PAYMENT_WINDOW_SECONDS"]) * 1000,
-        clock=lambda: time.time_ns() // 1_000_000,
+        first_look_ms=int(os.environ["FIRST_LOOK_SECONDS"]) * 1000,
+        clock=clock,
     )
-
-
-@cache
-def _keys() -> SigningKeys:
-    return SigningKeys(os.environ["ORDER_TOKEN_KEY"])
 
 
 @door.route("POST", "/orders")
@@ -69,14 +65,6 @@ def place() -> Response[str]:
     placed = _place()(wish)
     order = placed.order
     logger.info("placed", extra={"trade_id": order.trade_id, "claims": placed.claims})
-    token = tokens.issue(
-        _keys(),
-        audience="order",
-        subject=order.trade_id,
-        lifetime=int(os.environ["TOKEN_SECONDS"]),
-        terminal=body.terminal,
-        device=body.device_id,
-    )
     return answer(
         201,
         {
@@ -85,7 +73,7 @@ def place() -> Response[str]:
             "amount": money(order.amount),
             "expires_at": rfc3339(order.expires_at),
             "payment": present.session(order.payments[-1], placed.session),
-            "token": token,
+            "token": token(order.trade_id, body.terminal, body.device_id),
         },
     )
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import time
 from functools import cache
 
 from aws_lambda_powertools.event_handler import Response
+from cardshop.adapters.clock import clock
 from cardshop.adapters.payments import provider
 from cardshop.adapters.queue import SqsNoticeQueue
 from cardshop.adapters.settings import ChannelSettings
@@ -27,7 +27,7 @@ def _receive() -> ReceiveNotice:
         channels=ChannelSettings(os.environ["CHANNELS_PREFIX"]),
         provider=provider,
         queue=SqsNoticeQueue(os.environ["NOTICES_QUEUE_URL"]),
-        clock=lambda: time.time_ns() // 1_000_000,
+        clock=clock,
     )
 
 

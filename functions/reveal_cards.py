@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
-import time
 from functools import cache
 
 from aws_lambda_powertools.event_handler import Response
+from cardshop.adapters.clock import clock
 from cardshop.adapters.orders import DynamoOrders
 from cardshop.adapters.sealing import KmsOpener
-from cardshop.adapters.settings import SigningKeys
 from cardshop.adapters.stock import DynamoSealedCards
-from cardshop.api import schemas, tokens
+from cardshop.api import schemas
+from cardshop.api.holders import buyer, holder
 from cardshop.api.http import Door, answer, logger
-from cardshop.domain.errors import NotFound
-from cardshop.domain.order import Actor
 from cardshop.usecases.reveal_cards import RevealCards
 
 door = Door()
@@ -26,22 +24,15 @@ def _reveal() -> RevealCards:
         orders=DynamoOrders(),
         sealed=DynamoSealedCards(),
         opener=KmsOpener(os.environ["SEALING_KEY"]),
-        clock=lambda: time.time_ns() // 1_000_000,
+        clock=clock,
     )
-
-
-@cache
-def _keys() -> SigningKeys:
-    return SigningKeys(os.environ["ORDER_TOKEN_KEY"])
 
 
 @door.route("POST", "/orders/<trade_id>/cards")
 def reveal(trade_id: str) -> Response[str]:
-    bearer = tokens.verify(_keys(), door.header("Authorization"), audience="order")
-    if bearer.subject != trade_id:
-        raise NotFound("no such order")
-    body = schemas.read(schemas.RevealRequest, door.body or b"{}")
-    actor = Actor("buyer", body.terminal or bearer.terminal, body.device_id or bearer.device, door.address)
+    bearer = holder(door, trade_id)
+    body = schemas.read(schemas.Whence, door.body or b"{}")
+    actor = buyer(door, bearer, body.terminal, body.device_id)
     cards = _reveal()(trade_id, actor)
     logger.info("revealed", extra={"trade_id": trade_id, "cards": len(cards)})
     return answer(200, {"cards": [{"sku": card.sku, "code": card.code} for card in cards]})

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from functools import cache
 
 from aws_lambda_powertools.event_handler import Response
 from cardshop.adapters.orders import DynamoOrders
-from cardshop.adapters.settings import SigningKeys
 from cardshop.adapters.timeline import DynamoTimeline
 from cardshop.api import orders as present
-from cardshop.api import tokens
+from cardshop.api.holders import holder
 from cardshop.api.http import Door, cacheable, matches
-from cardshop.domain.errors import NotFound
 from cardshop.usecases.view_order import ViewOrder
 
 door = Door()
@@ -31,16 +28,9 @@ def _view() -> ViewOrder:
     return ViewOrder(DynamoOrders(), DynamoTimeline())
 
 
-@cache
-def _keys() -> SigningKeys:
-    return SigningKeys(os.environ["ORDER_TOKEN_KEY"])
-
-
 @door.route("GET", "/orders/<trade_id>")
 def view(trade_id: str) -> Response[str]:
-    bearer = tokens.verify(_keys(), door.header("Authorization"), audience="order")
-    if bearer.subject != trade_id:
-        raise NotFound("no such order")
+    holder(door, trade_id)
     order = _view().order(trade_id)
     tag = f'"{order.version}"'
     known = door.header("If-None-Match")

@@ -42,6 +42,6 @@ def house(home: Home) -> House:
 @pytest.fixture(scope="session")
 def hasty(home: Home) -> House:
     """A shop that waits for nothing: short windows, low caps."""
-    short = {"PaymentWindowSeconds": "4", "AfterSaleSeconds": "2"}
+    short = {"PaymentWindowSeconds": "4", "AfterSaleSeconds": "2", "FirstLookSeconds": "1"}
     caps = {"HoldsPerAddress": "3", "HoldsPerDevice": "2", "HoldsPerContact": "2"}
     return _deployed(home, "hasty", {**short, **caps})

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -86,6 +88,34 @@ class House:
 
     def pay(self, placed: dict[str, Any], *, notify: bool = True) -> None:
         shop.pay(placed["payment"]["redirect_url"], notify=notify)
+
+    def says(self, placed: dict[str, Any], **amended: Any) -> None:
+        """The provider's books from now on (`status` 1 is paid, `money` a decimal), and its notice of them."""
+        number = placed["payment"]["payment_id"]
+        for control in ("payments", "notices"):
+            url = f"{self.home.provider_url}/_control/{control}/{number}"
+            httpx.post(url, json=amended, timeout=30).raise_for_status()
+
+    @contextmanager
+    def outage(self, **what: bool) -> Iterator[None]:
+        """The provider does not answer `query`, or `submit`."""
+        url = f"{self.home.provider_url}/_control/outage"
+        httpx.post(url, json=what).raise_for_status()
+        try:
+            yield
+        finally:
+            httpx.post(url, json=dict.fromkeys(what, False)).raise_for_status()
+
+    def act(self, placed: dict[str, Any], path: str, body: dict[str, Any] | None = None) -> httpx.Response:
+        """The holder's POST below the order: `cancel`, `confirm`, `payments`."""
+        return self.api.post(f"/orders/{placed['trade_id']}/{path}", headers=bearer(placed), json=body or {})
+
+    def reconcile(self) -> dict[str, int]:
+        """One run, now; what it counted."""
+        answer = self.aws("lambda").invoke(FunctionName=self.outputs["ReconcileFunction"], Payload=b"{}")
+        counts = json.loads(answer["Payload"].read())
+        assert "FunctionError" not in answer, counts
+        return dict(counts)
 
     def items(self, table: str) -> list[dict[str, Any]]:
         """Everything in a table (`Orders`, `Timeline`, …), in DynamoDB's own JSON."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -33,8 +33,8 @@ class Orders(Protocol):
     def record(self, before: Order, after: Order) -> Order:
         """Write the difference if nobody changed the order meanwhile (else `Changed`); answers it as it is stored.
 
-        That is `after` with the task token of this very moment: the machine may have written one since `before` was
-        read, which is no change, and whoever wakes the machine must not miss it.
+        That is with the task token of this very moment: the machine may have written one since `before` was read,
+        which is no change, and whoever wakes the machine must not miss it.
 
         Cards no longer named go back to their pools in the same transaction; cards newly named leave theirs
         (`CardTaken` if one is gone).
@@ -42,6 +42,18 @@ class Orders(Protocol):
 
     def holds(self, subject: str, value: str, limit: int) -> list[int]:
         """When the unpaid orders of this address, device or contact expire (ms), the first `limit` of them."""
+
+    def due(self, until: int) -> Iterator[str]:
+        """Trades to be looked at by then (ms). An index answers: one that has just changed may be missing or over."""
+
+    def note(self, order: Order) -> None:
+        """Write `due_at` and `lacking`, if the order has not changed meanwhile. It is no change of the order."""
+
+    def awaiting(self, sku: str) -> Iterator[str]:
+        """Trades that await stock of this SKU, the oldest first (an index answers)."""
+
+    def under_way(self, limit: int, after: str | None) -> tuple[list[Order], str | None]:
+        """Orders of trades that are not over, some at a time, and where to go on."""
 
 
 class CardPool(Protocol):
@@ -146,6 +158,8 @@ class Timeline(Protocol):
 
     def note(self, incident: Incident) -> None: ...
 
+    def incidents(self, trade_id: str) -> list[Incident]: ...
+
 
 class Channels(Protocol):
     def find(self, name: str) -> Channel | None: ...
@@ -166,7 +180,7 @@ class QueuedNotice:
 
 
 class Provider(Protocol):
-    """One payment provider's protocol. Nothing but `query_payment` calls out."""
+    """One payment provider's protocol. Unavailable if the provider does not answer a call."""
 
     name: str
     currencies: frozenset[str]
@@ -182,6 +196,9 @@ class Provider(Protocol):
 
     def query_payment(self, channel: Channel, payment_id: str, currency: str) -> PaymentEvent: ...
 
+    def close_payment(self, channel: Channel, payment_id: str, currency: str) -> PaymentEvent:
+        """Close it there, where the protocol can: nobody can pay it any more. Answers what the provider says then."""
+
     def acknowledge(self, accepted: bool) -> str:
         """The provider's own word for "got it" or "no"."""
 
@@ -194,11 +211,37 @@ class Workflow(Protocol):
     def start(self, trade_id: str) -> None:
         """Start the trade's execution; starting it twice is one start."""
 
-    def take_over(self, trade_id: str) -> None:
-        """See that an execution runs: if the trade's have all ended (somebody stopped one), start one more."""
+    def take_over(self, trade_id: str, *, anew: bool = False) -> None:
+        """See that an execution runs: if the trade's have all ended (somebody stopped one), start one more.
+
+        `anew`: start one more even beside one that runs; two drive a trade as one does.
+        """
 
     def succeed(self, task_token: str) -> bool:
         """Let the waiting state go on. False if no state waits with this token any more."""
+
+    def fail(self, task_token: str, error: str) -> bool:
+        """Let the waiting state fail with this error, which it catches. False as above."""
+
+    def stopped(self, since: int) -> Iterator[str]:
+        """Trades with an execution that somebody stopped, or that failed, since then (ms). Each may be named twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """Tries to look an order up by its password. `count` since the last success; none is let in before `not_before`."""
+
+    count: int
+    not_before: int  # milliseconds
+
+
+class AttemptBook(Protocol):
+    def of(self, subject: str) -> Attempts: ...
+
+    def enter(self, subject: str, seen: Attempts, now: Attempts) -> bool:
+        """Note one more, if nobody did since `seen`."""
+
+    def clear(self, subject: str) -> None: ...
 
 
 class Clock(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pynamodb.exceptions import TransactWriteError, UpdateError
@@ -25,12 +25,16 @@ from cardshop.adapters.tables import (
 from cardshop.domain.card import Card, Pool
 from cardshop.domain.errors import Changed
 from cardshop.domain.money import Money
-from cardshop.domain.order import Actor, Change, Line, Order
+from cardshop.domain.order import SHOP, Actor, Change, Line, Order
 from cardshop.domain.payment import Payment, PaymentState
 from cardshop.domain.trade import Status
 from cardshop.ports import CardTaken, OrderExists
 
 _INDEXES = {"address": OrderItem.by_address, "device": OrderItem.by_device, "contact": OrderItem.by_contact}
+
+
+#: An index partition a first character of a trade id: a throttled index would throttle its table.
+_DUE_SHARDS = "abcdefghijklmnopqrstuvwxyz234567"
 
 
 class DynamoOrders:
@@ -62,6 +66,8 @@ class DynamoOrders:
             hold_address=holds.get("address"),
             hold_device=holds.get("device"),
             hold_contact=holds.get("contact"),
+            due_shard=_due_shard(order) if order.due_at is not None else None,
+            due_at=order.due_at,
             **_changing(order),
         )
         with store():
@@ -86,7 +92,7 @@ class DynamoOrders:
         with store():
             if returned or claimed:
                 self._record_with_cards(before, after, returned, claimed)
-                return after
+                return self.find(before.trade_id) or after
             item = OrderItem(before.trade_id)
             try:
                 item.update(_actions(before, after), condition=_unchanged(before))  # answers ALL_NEW
@@ -118,6 +124,40 @@ class DynamoOrders:
             found = _INDEXES[subject].query(value, limit=limit, page_size=limit)
             return [int(item.expires_at) for item in found]
 
+    def note(self, order: Order) -> None:
+        with store():
+            try:
+                OrderItem(order.trade_id).update(_beside(order), condition=_unchanged(order))
+            except UpdateError as error:
+                if not overtaken(error):  # whoever changed it noted what is so now
+                    raise
+
+    def due(self, until: int) -> Iterator[str]:
+        for shard in _DUE_SHARDS:
+            with store():
+                yield from (str(item.trade_id) for item in OrderItem.due.query(shard, OrderItem.due_at <= until))
+
+    def awaiting(self, sku: str) -> Iterator[str]:
+        with store():
+            yield from (str(item.trade_id) for item in OrderItem.awaiting.query(sku))
+
+    def under_way(self, limit: int, after: str | None) -> tuple[list[Order], str | None]:
+        """Shard by shard, each by when it is due. `after` is the last one's time and trade id."""
+        due_at, _, last = (after or "").partition(".")
+        entries: list[OrderItem] = []
+        with store():
+            for shard in _DUE_SHARDS[_DUE_SHARDS.index(last[0]) if last else 0 :]:
+                start = None
+                if last and shard == last[0]:
+                    start = {"due_shard": {"S": shard}, "due_at": {"N": due_at}, "trade_id": {"S": last}}
+                room = limit - len(entries)
+                entries += OrderItem.due.query(shard, limit=room, page_size=room, last_evaluated_key=start)
+                if len(entries) >= limit:
+                    break
+            found = {item.trade_id: _order(item) for item in OrderItem.batch_get([each.trade_id for each in entries])}
+        more = f"{int(entries[-1].due_at)}.{entries[-1].trade_id}" if len(entries) >= limit else None
+        return [found[each.trade_id] for each in entries if each.trade_id in found], more
+
 
 def _unchanged(before: Order) -> Any:
     return (OrderItem.version == before.version) & (OrderItem.status == before.status.value)
@@ -133,10 +173,36 @@ def _actions(before: Order, after: Order) -> list[Action]:
     actions += [getattr(OrderItem, name).set(value) for name, value in changed.items()]
     if before.status is Status.PENDING_PAYMENT and after.status is not Status.PENDING_PAYMENT:
         actions += [OrderItem.hold_address.remove(), OrderItem.hold_device.remove(), OrderItem.hold_contact.remove()]
-    if after.status is not before.status and after.status is not Status.PAID:
-        # a redelivered notice still needs the token while the order is paid: it goes with the next state
+    if (after.due_at, after.lacking) != (before.due_at, before.lacking):
+        actions += _beside(after)
+    if _by_machine(before, after):
         actions.append(OrderItem.task_token.remove())
     return actions
+
+
+def _beside(order: Order) -> list[Action]:
+    """What the indexes over trades under way are made of."""
+    beside: list[tuple[Any, object]] = [
+        (OrderItem.due_shard, None if order.due_at is None else _due_shard(order)),
+        (OrderItem.due_at, order.due_at),
+        (OrderItem.lacking, order.lacking),
+    ]
+    return [attribute.remove() if value is None else attribute.set(value) for attribute, value in beside]
+
+
+def _due_shard(order: Order) -> str:
+    return order.trade_id[0]
+
+
+def _by_machine(before: Order, after: Order) -> bool:
+    """Whether the machine itself moves on, so that its token is spent.
+
+    Who moves a trade on from outside (a payment, a buyer, stock that has come) wakes the machine with the token, and
+    again if the first try was lost: there it stays until the machine writes the next one, or the next state.
+    """
+    if after.status is before.status or after.last_change.actor.by != SHOP.by:
+        return False
+    return before.status is not Status.AWAITING_STOCK
 
 
 def _changing(order: Order) -> dict[str, Any]:
@@ -188,6 +254,8 @@ def _order(item: OrderItem) -> Order:
         expires_at=int(item.expires_at),
         fingerprint=item.fingerprint,
         last_change=change_of(item),
+        due_at=None if item.due_at is None else int(item.due_at),
+        lacking=item.lacking,
         email=item.email,
         password=item.password,
         task_token=item.task_token,

@@ -112,8 +112,28 @@ class HoldsByContact(GlobalSecondaryIndex["OrderItem"]):
     expires_at = NumberAttribute(range_key=True)
 
 
+class Due(GlobalSecondaryIndex["OrderItem"]):
+    class Meta:
+        index_name = "due"
+        projection = KeysOnlyProjection()
+
+    shard = UnicodeAttribute(hash_key=True, attr_name="due_shard")
+    due_at = NumberAttribute(range_key=True)
+
+
+class AwaitingStock(GlobalSecondaryIndex["OrderItem"]):
+    class Meta:
+        index_name = "awaiting-stock"
+        projection = KeysOnlyProjection()
+
+    lacking = UnicodeAttribute(hash_key=True)
+    created_at = NumberAttribute(range_key=True)
+
+
 class OrderItem(_Shared):
-    """One trade. The `hold_*` attributes are there only while it is unpaid: the indexes over them are sparse."""
+    """One trade. What the indexes are made of is there only as long as it counts, so they are sparse: `hold_*` while
+    it is unpaid, `due_*` until nobody need look at it any more, `lacking` while it awaits stock.
+    """
 
     class Meta:
         table_name = os.environ.get("ORDERS_TABLE", "orders")
@@ -137,10 +157,15 @@ class OrderItem(_Shared):
     hold_address = UnicodeAttribute(null=True)
     hold_device = UnicodeAttribute(null=True)
     hold_contact = UnicodeAttribute(null=True)
+    due_shard = UnicodeAttribute(null=True)
+    due_at = NumberAttribute(null=True)
+    lacking = UnicodeAttribute(null=True)
 
     by_address = HoldsByAddress()
     by_device = HoldsByDevice()
     by_contact = HoldsByContact()
+    due = Due()
+    awaiting = AwaitingStock()
 
 
 class TimelineItem(_Shared):
@@ -208,6 +233,18 @@ class CatalogueItem(_Shared):
     created_at = NumberAttribute(null=True)
     provider = UnicodeAttribute(null=True)
     settings = MapAttribute[str, Any](null=True)
+
+
+class AttemptItem(_Shared):
+    """Tries to look one order up by its password; forgotten a day after the last."""
+
+    class Meta:
+        table_name = os.environ.get("ATTEMPTS_TABLE", "attempts")
+
+    subject = UnicodeAttribute(hash_key=True)
+    tries = NumberAttribute()
+    not_before = NumberAttribute()
+    forgotten_at = NumberAttribute()  # seconds, as the table's time to live wants it
 
 
 @contextmanager

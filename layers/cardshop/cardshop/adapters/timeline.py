@@ -53,3 +53,19 @@ class DynamoTimeline:
                 payment_id=incident.payment_id,
                 detail=incident.detail,
             ).save()
+
+    def incidents(self, trade_id: str) -> list[Incident]:
+        with store():
+            entries = TimelineItem.query(trade_id, TimelineItem.entry.startswith("INCIDENT#"))
+            return [
+                Incident(
+                    trade_id=trade_id,
+                    kind=entry.what,
+                    channel=entry.channel or "",
+                    payment_id=entry.payment_id or "",
+                    at=int(entry.at),
+                    notice_digest=entry.entry.rpartition("#")[2],
+                    detail=entry.detail or "",
+                )
+                for entry in entries
+            ]

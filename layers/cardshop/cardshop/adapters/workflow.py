@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from itertools import islice
 
 from botocore.exceptions import ClientError
 
@@ -15,6 +17,11 @@ _EXECUTIONS = 50  # of one trade; a trade that has used them up has a machine th
 _GONE = {"TaskDoesNotExist", "TaskTimedOut", "InvalidToken"}
 
 
+#: How an execution ends before its trade does.
+_STOPPED = ("ABORTED", "FAILED", "TIMED_OUT")
+_PAGES = 10  # of 100: the newest thousand; what is missed is due on its own before long
+
+
 class StepFunctions:
     """`ports.Workflow`."""
 
@@ -24,10 +31,10 @@ class StepFunctions:
     def start(self, trade_id: str) -> None:
         self._start(trade_id, trade_id)
 
-    def take_over(self, trade_id: str) -> None:
+    def take_over(self, trade_id: str, *, anew: bool = False) -> None:
         for number in range(_EXECUTIONS):
             name = f"{trade_id}-{number}" if number else trade_id
-            if self._start(name, trade_id) or self._runs(name):
+            if self._start(name, trade_id) or (not anew and self._runs(name)):
                 return
         raise Unavailable("this trade's executions keep ending")
 
@@ -51,11 +58,27 @@ class StepFunctions:
         return bool(status == "RUNNING")
 
     def succeed(self, task_token: str) -> bool:
+        return self._answer("send_task_success", taskToken=task_token, output="{}")
+
+    def fail(self, task_token: str, error: str) -> bool:
+        return self._answer("send_task_failure", taskToken=task_token, error=error)
+
+    def _answer(self, operation: str, **answer: str) -> bool:
         with reached("Step Functions"):
             try:
-                client("stepfunctions").send_task_success(taskToken=task_token, output="{}")
+                getattr(client("stepfunctions"), operation)(**answer)
             except ClientError as error:
                 if code_of(error) in _GONE:
                     return False
                 raise
         return True
+
+    def stopped(self, since: int) -> Iterator[str]:
+        for status in _STOPPED:
+            with reached("Step Functions"):
+                pages = client("stepfunctions").get_paginator("list_executions")
+                found = pages.paginate(stateMachineArn=self._machine_arn, statusFilter=status)
+                for page in islice(found, _PAGES):
+                    for execution in page["executions"]:
+                        if execution["stopDate"].timestamp() * 1000 >= since:
+                            yield execution["name"].partition("-")[0]

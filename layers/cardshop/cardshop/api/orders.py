@@ -7,14 +7,22 @@ from typing import Any
 from cardshop.api.http import money, rfc3339
 from cardshop.domain.order import Change, Order
 from cardshop.domain.payment import Payment, PaymentSession
+from cardshop.ports import Incident
 
 
-def session(payment: Payment, how: PaymentSession) -> dict[str, Any]:
+def session(payment: Payment, how: PaymentSession | None) -> dict[str, Any]:
+    """`unavailable`: the provider did not answer; `POST /orders/{trade_id}/payments` asks it again."""
+    if how is None:
+        return {"payment_id": payment.payment_id, "unavailable": True}
     ways = {"redirect_url": how.redirect_url, "qr_code": how.qr_code, "form": how.form}
     return {"payment_id": payment.payment_id, **{name: way for name, way in ways.items() if way is not None}}
 
 
 def order(shown: Order, changes: list[Change]) -> dict[str, Any]:
+    return {**summary(shown), "timeline": [_change(change) for change in changes]}
+
+
+def summary(shown: Order) -> dict[str, Any]:
     return {
         "trade_id": shown.trade_id,
         "status": shown.status.value,
@@ -28,7 +36,6 @@ def order(shown: Order, changes: list[Change]) -> dict[str, Any]:
         "created_at": rfc3339(shown.created_at),
         "expires_at": rfc3339(shown.expires_at),
         "payments": [_payment(payment) for payment in shown.payments],
-        "timeline": [_change(change) for change in changes],
     }
 
 
@@ -52,4 +59,14 @@ def _change(change: Change) -> dict[str, Any]:
         "terminal": change.actor.terminal,
         **({"device": change.actor.device} if change.actor.device else {}),
         **({"address": change.actor.address} if change.actor.address else {}),
+    }
+
+
+def incident(noted: Incident) -> dict[str, Any]:
+    return {
+        "kind": noted.kind,
+        "channel": noted.channel,
+        "payment_id": noted.payment_id,
+        "at": rfc3339(noted.at),
+        "detail": noted.detail,
     }

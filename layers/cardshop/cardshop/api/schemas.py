@@ -50,9 +50,20 @@ class OrderRequest(Strict):
         return items
 
 
-class RevealRequest(Strict):
+class Whence(Strict):
+    """Where a buyer's request comes from, if that is another terminal than the order's token names."""
+
     terminal: Terminal | None = None
     device_id: DeviceId | None = None
+
+
+class PaymentRequest(Whence):
+    channel: Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class LookupRequest(Whence):
+    trade_id: Annotated[str, Field(min_length=1, max_length=128)]
+    query_password: Annotated[str, Field(min_length=1)]
 
 
 class Price(Strict):

@@ -45,6 +45,16 @@ class Unauthorized(ShopError):
     code, status, title = "unauthorized", 401, "未授权 Missing or invalid token"
 
 
+class WrongCredentials(ShopError):
+    """No such order, no password on it, or another: nobody is told which."""
+
+    code, status, title = "wrong_credentials", 401, "订单号或密码错误 Wrong order number or password"
+
+
+class TooManyAttempts(ShopError):
+    code, status, title = "too_many_attempts", 429, "尝试过于频繁 Too many attempts"
+
+
 class NotFound(ShopError):
     code, status, title = "not_found", 404, "未找到 Not found"
 
@@ -67,6 +77,18 @@ class OutOfStock(ShopError):
 
 class NotRevealable(ShopError):
     code, status, title = "not_delivered", 409, "尚未发货 The cards are not delivered yet"
+
+
+class NotPayable(ShopError):
+    code, status, title = "not_payable", 409, "订单不可支付 The order cannot be paid any more"
+
+
+class NotCancellable(ShopError):
+    code, status, title = "not_cancellable", 409, "订单不可取消 The order cannot be cancelled any more"
+
+
+class TooManyPayments(ShopError):
+    code, status, title = "too_many_payments", 409, "支付次数过多 Too many payments for one order"
 
 
 class TooManyHolds(ShopError):

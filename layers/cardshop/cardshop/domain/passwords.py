@@ -15,6 +15,11 @@ def record(password: str) -> str:
     return f"{_text(salt)}.{_text(_derive(password, salt))}"
 
 
+def impossible() -> str:
+    """A record that no password matches, at the same cost."""
+    return f"{_text(secrets.token_bytes(16))}.-"
+
+
 def matches(password: str, recorded: str) -> bool:
     salt, _, derived = recorded.partition(".")
     return hmac.compare_digest(_text(_derive(password, base64.b64decode(salt))), derived)

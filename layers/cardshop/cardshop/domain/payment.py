@@ -10,6 +10,7 @@ from cardshop.domain.money import Money
 
 CHANNEL_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 TRADE_ID_LENGTH = 26
+_TRADE_ID = re.compile(rf"[a-z2-7]{{{TRADE_ID_LENGTH}}}")
 _PAYMENT_ID = re.compile(rf"[a-z2-7]{{{TRADE_ID_LENGTH}}}[0-9]{{2}}")
 
 
@@ -29,10 +30,17 @@ class PaymentState(StrEnum):
 #: States in which no money has been seen yet: a verified payment may still settle it.
 UNSETTLED = frozenset({PaymentState.OPEN, PaymentState.FAILED})
 
+#: States of the one payment that pays for the order; `surplus`: it brought more than was asked.
+FUNDING = frozenset({PaymentState.ACCEPTED, PaymentState.SURPLUS})
+
 
 def payment_id(trade_id: str, number: int) -> str:
     """What the provider knows as our order number: trade id + two digits, 28 of `[a-z0-9]` (WeChat allows 32)."""
     return f"{trade_id}{number:02d}"
+
+
+def is_trade_id(text: str) -> bool:
+    return _TRADE_ID.fullmatch(text) is not None
 
 
 def trade_id_of(payment: str) -> str | None:

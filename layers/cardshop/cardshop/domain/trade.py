@@ -41,10 +41,11 @@ TRANSITIONS: dict[Status | None, frozenset[Status]] = {
     _S.REFUNDED: frozenset(),
 }
 
-#: machine state → the order states it waits in (for the two that wait) or works on.
+#: machine state → the order states it waits in (for the three that wait) or works on.
 MACHINE_STATES: dict[str, frozenset[Status]] = {
     "AwaitPayment": frozenset({_S.PENDING_PAYMENT}),
     "DeliverCards": frozenset({_S.PAID}),
+    "AwaitStock": frozenset({_S.AWAITING_STOCK}),
     "AwaitReceipt": frozenset({_S.DELIVERED}),
     "CompleteTrade": frozenset({_S.DELIVERED}),
     "CloseTrade": frozenset({_S.PENDING_PAYMENT, _S.PAYMENT_FAILED}),

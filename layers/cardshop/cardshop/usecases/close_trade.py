@@ -1,31 +1,61 @@
-"""The window is over, or the payment failed for good: the cards go back on sale with the order's closing write."""
+"""The window is over, or the payment failed for good: the cards go back on sale with the order's closing write.
+
+The provider is asked first and the payments closed there where the protocol can, so that a buyer who has paid gets the
+cards after all. Closing and paying each write the order under the condition that it is as it was read: one of the two
+happens.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cardshop.domain.errors import Busy, Changed, NotFound
 from cardshop.domain.order import Order
 from cardshop.domain.trade import Status
 from cardshop.ports import Clock, Orders
-from cardshop.usecases.change import change
+from cardshop.usecases.ask_provider import AskProvider
+from cardshop.usecases.settle_payment import RecordPayment
 
 _CLOSABLE = frozenset({Status.PENDING_PAYMENT, Status.PAYMENT_FAILED})
+_ATTEMPTS = 10  # each lost one means that another change was written
 
 
 class OrderPaid(Exception):
     """A payment came first: the trade is to be delivered. The machine catches it by this name."""
 
 
+class OrderAwaitsStock(Exception):
+    """A payment came, and there are no cards for it: the trade waits for some. The machine catches it by this name."""
+
+
 @dataclass(frozen=True, slots=True)
 class CloseTrade:
     orders: Orders
+    ask: AskProvider
+    record: RecordPayment
     clock: Clock
 
     def __call__(self, trade_id: str) -> Order:
-        """The order, closed or past closing; OrderPaid if it is to be delivered instead."""
-        return change(self.orders, trade_id, self._decide)
+        """The order, closed or past closing; OrderPaid or OrderAwaitsStock if money is in.
 
-    def _decide(self, order: Order) -> Order:
-        if order.status is Status.PAID:
-            raise OrderPaid(order.status)
-        return order.closed(self.clock()) if order.status in _CLOSABLE else order
+        Unavailable if a provider does not answer: an order that may have been paid is not closed.
+        """
+        for _ in range(_ATTEMPTS):
+            order = self.orders.find(trade_id)
+            if order is None:
+                raise NotFound("no such order")
+            if order.status is Status.PAID:
+                raise OrderPaid(order.status)
+            if order.status is Status.AWAITING_STOCK:
+                raise OrderAwaitsStock(order.status)
+            if order.status not in _CLOSABLE:
+                return order
+            if paid := self.ask(order, close=True):
+                for said in paid:
+                    self.record(said)
+                continue
+            try:
+                return self.orders.record(order, order.closed(self.clock()))
+            except Changed:
+                continue
+        raise Busy("the order kept changing")

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from cardshop.domain.errors import NotFound
+from cardshop.domain.money import Money
 from cardshop.domain.order import Order
 from cardshop.domain.payment import UNSETTLED, Channel, Payment, PaymentEvent, PaymentState, trade_id_of
 from cardshop.domain.trade import Status
-from cardshop.ports import Channels, Clock, Incident, Orders, Provider, QueuedNotice, Timeline, Workflow
-from cardshop.usecases.change import change
+from cardshop.ports import Channels, Clock, Incident, Orders, Provider, QueuedNotice, Timeline
+from cardshop.usecases.settle_payment import SettlePayment, UnknownPayment
 
 
 class Outcome(StrEnum):
@@ -24,13 +25,10 @@ class Outcome(StrEnum):
 
     ACCEPTED = "accepted"
     REPEATED = "repeated"
-    IRREGULAR = "irregular"  # recorded on the order: short, late, duplicate
+    AWAITS_STOCK = "awaits_stock"  # accepted, and there are no cards for it
+    IRREGULAR = "irregular"  # recorded on the order: short, surplus, duplicate, late
     MISMATCH = "mismatch"  # recorded beside it: wrong account, channel or amount; the order is as it was
     DENIED = "denied"  # the provider does not (yet) confirm it
-
-
-class UnknownPayment(NotFound):
-    """No order of ours has this payment. The order may be a moment younger than its notice: worth another try."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +37,7 @@ class ConfirmPayment:
     timeline: Timeline
     channels: Channels
     provider: Callable[[str], Provider]
-    workflow: Workflow
+    settle: SettlePayment
     clock: Clock
 
     def __call__(self, queued: QueuedNotice) -> list[Outcome]:
@@ -52,41 +50,19 @@ class ConfirmPayment:
 
     def _confirm(self, channel: Channel, provider: Provider, event: PaymentEvent) -> Outcome:
         order, payment = self._load(event.payment_id)
-        if event.account is not None and event.account != channel.settings.get(provider.account):
-            return self._mismatch("wrong_account", order, payment, channel, event)
-        if payment.channel != channel.name:
-            return self._mismatch("wrong_channel", order, payment, channel, event)
+        if misfit := _misfit(event, payment, channel, provider):
+            return self._mismatch(misfit, order, payment, channel, event)
         if payment.state not in UNSETTLED:
-            self._wake(order, payment)
+            self.settle.wake(order)
             return Outcome.REPEATED
         said = provider.query_payment(channel, payment.payment_id, payment.amount.currency)
         if not said.paid or said.amount is None:
             self._note("denied", order, payment, channel, event)
             return Outcome.DENIED
-        if event.amount is not None and event.amount.minor < min(payment.amount.minor, said.amount.minor):
+        if event.amount is not None and _less(event.amount, min(payment.amount, said.amount, key=lambda it: it.minor)):
             return self._mismatch("wrong_amount", order, payment, channel, event)
-        return self.settle(payment.payment_id, said)
-
-    def settle(self, payment_id: str, said: PaymentEvent) -> Outcome:
-        """Record what the provider confirmed, whatever happens to the order meanwhile."""
-        received = said.amount
-        assert received is not None
-        order, _ = self._load(payment_id)
-        repeated = True
-
-        def decide(order: Order) -> Order:
-            nonlocal repeated
-            settled = order.settled(payment_id, received, said.provider_ref, self.clock())
-            repeated = settled is order
-            return settled
-
-        settled = change(self.orders, order.trade_id, decide)
-        payment = settled.payment(payment_id)
-        assert payment is not None
-        self._wake(settled, payment)
-        if repeated:
-            return Outcome.REPEATED
-        return Outcome.ACCEPTED if payment.state is PaymentState.ACCEPTED else Outcome.IRREGULAR
+        order, new = self.settle(said)
+        return _outcome(order, payment.payment_id) if new else Outcome.REPEATED
 
     def _load(self, payment_id: str) -> tuple[Order, Payment]:
         trade_id = trade_id_of(payment_id)
@@ -95,17 +71,6 @@ class ConfirmPayment:
         if order is None or payment is None:
             raise UnknownPayment("no order of ours has this payment")
         return order, payment
-
-    def _wake(self, order: Order, payment: Payment) -> None:
-        """Let the machine go on, if nobody has yet.
-
-        Without a token its first state has not begun, and will find the order paid. If nothing waits with the token
-        any more, it is on its way. Either way it is enough that an execution runs.
-        """
-        if order.status is not Status.PAID or payment.state is not PaymentState.ACCEPTED:
-            return
-        if order.task_token is None or not self.workflow.succeed(order.task_token):
-            self.workflow.take_over(order.trade_id)
 
     def _mismatch(self, kind: str, order: Order, payment: Payment, channel: Channel, event: PaymentEvent) -> Outcome:
         self._note(kind, order, payment, channel, event)
@@ -125,3 +90,20 @@ class ConfirmPayment:
                 detail=said,
             )
         )
+
+
+def _misfit(event: PaymentEvent, payment: Payment, channel: Channel, provider: Provider) -> str | None:
+    if event.account is not None and event.account != channel.settings.get(provider.account):
+        return "wrong_account"
+    return "wrong_channel" if payment.channel != channel.name else None
+
+
+def _outcome(order: Order, payment_id: str) -> Outcome:
+    payment = order.payment(payment_id)
+    if order.status is Status.AWAITING_STOCK:
+        return Outcome.AWAITS_STOCK
+    return Outcome.ACCEPTED if payment and payment.state is PaymentState.ACCEPTED else Outcome.IRREGULAR
+
+
+def _less(given: Money, wanted: Money) -> bool:
+    return given.currency != wanted.currency or given.minor < wanted.minor

@@ -8,6 +8,7 @@ from cardshop.domain.order import Order
 from cardshop.domain.trade import REVEALABLE, Status
 from cardshop.ports import Clock, Orders
 from cardshop.usecases.change import change
+from cardshop.usecases.close_trade import OrderAwaitsStock
 
 
 class OrderNotPaid(Exception):
@@ -17,15 +18,24 @@ class OrderNotPaid(Exception):
 @dataclass(frozen=True, slots=True)
 class DeliverCards:
     orders: Orders
+    after_sale_ms: int
     clock: Clock
 
     def __call__(self, trade_id: str) -> Order:
-        """The delivered order; delivering it again changes nothing. OrderNotPaid if it is not to be delivered."""
-        return change(self.orders, trade_id, self._decide)
+        """The delivered order; delivering it again changes nothing.
+
+        OrderNotPaid if it is not to be delivered, OrderAwaitsStock if its cards are not there.
+        """
+        order = change(self.orders, trade_id, self._decide)
+        if order.status is Status.AWAITING_STOCK:
+            raise OrderAwaitsStock(order.status)
+        return order
 
     def _decide(self, order: Order) -> Order:
-        if order.status in REVEALABLE:
+        if order.status in REVEALABLE or order.status is Status.AWAITING_STOCK:
             return order
         if order.status is not Status.PAID:
             raise OrderNotPaid(order.status)
-        return order.delivered(self.clock())
+        if not order.has_its_cards:
+            return order.short_of_cards(self.clock(), next(iter(order.wanted)))
+        return order.delivered(self.clock(), self.after_sale_ms)

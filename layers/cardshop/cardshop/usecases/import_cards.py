@@ -1,7 +1,8 @@
 """Load a file of codes as one batch, which goes on sale whole or not at all.
 
 The batch's id is made of the file's content: the same file is the same batch, so an import that broke off is
-completed by sending the file again, and two at a time add each card once.
+completed by sending the file again, and two at a time add each card once. Before it goes on sale, orders that were
+paid and had to wait are filled from it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from dataclasses import dataclass
 from cardshop.domain.card import Pool, card_id, text_hmac
 from cardshop.domain.errors import Busy, Changed, NotFound
 from cardshop.domain.product import shares
-from cardshop.ports import Catalogue, Clock, ImportedBatch, SealedCard, SealedCards, Sealer
+from cardshop.ports import CardPool, Catalogue, Clock, ImportedBatch, SealedCard, SealedCards, Sealer
+from cardshop.usecases.fill_orders import FillOrders
 
 _ATTEMPTS = 20
 
@@ -29,6 +31,8 @@ class ImportCards:
     catalogue: Catalogue
     sealed: SealedCards
     sealer: Sealer
+    pool: CardPool
+    fill: FillOrders
     secret: bytes
     clock: Clock
 
@@ -48,6 +52,7 @@ class ImportCards:
         found = self.catalogue.batch(sku, batch)
         if found is not None and found.on_sale:
             return Imported(found, sorted(repeated), already=True)
+        resumed = found is not None
         if found is None:
             found = ImportedBatch(sku, batch, len(shares(len(lines))), len(lines), False, self.clock())
             self.catalogue.begin_batch(found)
@@ -67,6 +72,9 @@ class ImportCards:
         counts = [0] * found.shards
         for card in cards:
             counts[card.pool.shard] += card.card_id not in duplicates
+        pools = [(Pool(sku, batch, shard), count) for shard, count in enumerate(counts) if count]
+        if self.fill(sku, pools) or resumed:  # some are no longer there
+            counts = [self.pool.count(Pool(sku, batch, shard)) for shard in range(found.shards)]
         for _ in range(_ATTEMPTS):
             try:
                 self.catalogue.put_on_sale(ready, tuple(counts))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from cardshop.domain import order as orders
 from cardshop.domain import passwords
-from cardshop.domain.card import MAX_CARDS_PER_ORDER, Card, text_hmac
+from cardshop.domain.card import MAX_CARDS_PER_ORDER, text_hmac
 from cardshop.domain.errors import (
     Busy,
     Changed,
@@ -18,19 +18,18 @@ from cardshop.domain.errors import (
     ShopError,
     TooManyCards,
     TooManyHolds,
-    UnknownChannel,
+    Unavailable,
     UnknownProduct,
     Unprocessable,
 )
 from cardshop.domain.money import Money
 from cardshop.domain.order import Actor, Line, Order
-from cardshop.domain.payment import Channel, Payment, PaymentRequest, PaymentSession, PaymentState, payment_id
+from cardshop.domain.payment import Channel, Payment, PaymentSession, PaymentState, payment_id
 from cardshop.domain.product import Product
-from cardshop.ports import CardPool, CardTaken, Catalogue, Channels, Clock, OrderExists, Orders, Provider
+from cardshop.ports import CardPool, CardTaken, Catalogue, Clock, OrderExists, Orders
+from cardshop.usecases.open_payment import OpenPayment
+from cardshop.usecases.pick_cards import TooFew, pick
 
-#: A claim looks at this many more cards than it wants and takes some at random: fewer meet on one card. Thirty-two
-#: are still one read unit. Where there are not so many left, everybody wants the same few: look twice, apart in time.
-_SPREAD = 24
 #: Seconds over which those who must look again spread.
 _PAUSE_SECONDS = 0.15
 #: Each lost claim saw somebody win, so this many in a row means a storm: better told to try again than kept waiting.
@@ -53,7 +52,7 @@ class Wish:
 @dataclass(frozen=True, slots=True)
 class Placed:
     order: Order
-    session: PaymentSession
+    session: PaymentSession | None  # None: the provider did not answer
     claims: int  # transactions sent
 
 
@@ -62,12 +61,11 @@ class PlaceOrder:
     orders: Orders
     pool: CardPool
     catalogue: Catalogue
-    channels: Channels
-    provider: Callable[[str], Provider]
+    open: OpenPayment
     secret: bytes
-    public_url: Callable[[], str]
     hold_caps: Mapping[str, int]  # unpaid orders at a time, by subject; 0: no cap
     window_ms: int
+    first_look_ms: int
     clock: Clock
     pause: Callable[[float], None] = time.sleep
 
@@ -90,28 +88,17 @@ class PlaceOrder:
             if found.fingerprint != fingerprint:
                 raise IdempotencyKeyReused("the same key came with another body") from None
             placed, claims = found, 0
-        return Placed(placed, self.session(placed), claims)
+        return Placed(placed, self._session(placed), claims)
 
-    def session(self, order: Order) -> PaymentSession:
-        """How the order's latest payment is paid."""
-        payment = order.payments[-1]
-        channel = self._channel(payment.channel)
-        provider = self.provider(channel.provider)
-        url = self.public_url()
-        return provider.create_payment(
-            channel,
-            PaymentRequest(
-                payment_id=payment.payment_id,
-                amount=payment.amount,
-                name=", ".join(line.name for line in order.lines),
-                notify_url=f"{url}/webhooks/{channel.name}",
-                return_url=f"{url}/orders/{order.trade_id}/return",
-                terminal=order.terminal,
-            ),
-        )
+    def _session(self, order: Order) -> PaymentSession | None:
+        """How the order's latest payment is paid; None if the provider does not answer: the order is payable later."""
+        try:
+            return self.open(order, order.payments[-1], order.terminal)
+        except Unavailable:
+            return None
 
     def _place(self, trade_id: str, fingerprint: str, wish: Wish) -> tuple[Order, int]:
-        channel = self._channel(wish.channel)
+        channel = self.open.channel(wish.channel)
         products = self._products(wish, consistent=False)
         lines = tuple(Line(sku, products[sku].name, quantity, products[sku].price) for sku, quantity in wish.items)
         amount = self._amount(lines, channel)
@@ -126,6 +113,7 @@ class PlaceOrder:
             at=now,
             window_ms=self.window_ms,
             fingerprint=fingerprint,
+            due_at=now + self.first_look_ms,
             email=wish.email,
             password=passwords.record(wish.password) if wish.password else None,
         )
@@ -135,7 +123,11 @@ class PlaceOrder:
                 # Apart in time: whoever looks while others claim sees what is left, and sends nothing in vain.
                 self.pause(random.uniform(0, _PAUSE_SECONDS * min(attempt, 4)))
                 products = self._products(wish, consistent=True)
-            cards, plenty = self._pick(wish, products, consistent=attempt > 0)
+            pools = {sku: product.pools() for sku, product in products.items()}
+            try:
+                cards, plenty = pick(self.pool, dict(wish.items), pools, consistent=attempt > 0)
+            except TooFew as few:
+                raise OutOfStock(f"{few.sku}: fewer left than wanted") from few
             if not plenty and attempt == 0:
                 continue
             try:
@@ -160,8 +152,7 @@ class PlaceOrder:
         if len(currencies) != 1:
             raise Unprocessable("the products are priced in different currencies")
         (currency,) = currencies
-        if currency not in self.provider(channel.provider).currencies:
-            raise Unprocessable(f"{channel.name}: does not take {currency}")
+        self.open.check_currency(channel, currency)
         return Money(sum(line.price.minor * line.quantity for line in lines), currency)
 
     def _holds(self, wish: Wish, now: int) -> dict[str, str]:
@@ -182,30 +173,3 @@ class PlaceOrder:
                 wait = max(1, -(-(open_until[0] - now) // 1000))
                 raise TooManyHolds(f"at most {cap} unpaid orders per {subject}", retry_after=wait)
         return holds
-
-    def _pick(self, wish: Wish, products: Mapping[str, Product], *, consistent: bool) -> tuple[list[Card], bool]:
-        """Random cards for the wish, and whether there is plenty. OutOfStock, if a consistent look finds too few."""
-        picked: list[Card] = []
-        plenty = True
-        for sku, quantity in wish.items:
-            seen = self._look(products[sku], quantity + _SPREAD, consistent=consistent)
-            if consistent and len(seen) < quantity:
-                raise OutOfStock(f"{sku}: fewer than {quantity} left")
-            plenty = plenty and len(seen) >= quantity + _SPREAD
-            picked += random.sample(seen, min(quantity, len(seen)))
-        return picked, plenty
-
-    def _look(self, product: Product, wanted: int, *, consistent: bool) -> list[Card]:
-        """Up to `wanted` cards; a pool is tried first in the proportion of what it is believed to hold."""
-        seen: list[Card] = []
-        for pool, _ in sorted(product.pools(), key=lambda pool: random.random() ** (1 / pool[1]), reverse=True):
-            seen += self.pool.look(pool, wanted - len(seen), consistent=consistent)
-            if len(seen) >= wanted:
-                break
-        return seen
-
-    def _channel(self, name: str) -> Channel:
-        channel = self.channels.find(name)
-        if channel is None:
-            raise UnknownChannel(f"{name}: no such channel")
-        return channel

@@ -124,6 +124,10 @@ class Epay:
             raise Unavailable("the provider did not answer the query") from None
         return PaymentEvent(payment_id, paid, amount, str(order.get("trade_no") or "") or None)
 
+    def close_payment(self, channel: Channel, payment_id: str, currency: str) -> PaymentEvent:
+        """The protocol closes nothing: a link that was given out can be paid for ever, and such money comes late."""
+        return self.query_payment(channel, payment_id, currency)
+
     def acknowledge(self, accepted: bool) -> str:
         return "success" if accepted else "fail"
 

@@ -1,0 +1,34 @@
+"""POST /orders/{trade_id}/cancel: the buyer does not want it any more."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+
+from aws_lambda_powertools.event_handler import Response
+from cardshop.adapters.clock import clock
+from cardshop.adapters.orders import DynamoOrders
+from cardshop.adapters.workflow import StepFunctions
+from cardshop.api import schemas
+from cardshop.api.holders import buyer, holder
+from cardshop.api.http import Door, answer, logger
+from cardshop.usecases.cancel_order import CancelOrder
+
+door = Door()
+
+
+@cache
+def _cancel() -> CancelOrder:
+    return CancelOrder(DynamoOrders(), StepFunctions(os.environ["STATE_MACHINE_ARN"]), clock)
+
+
+@door.route("POST", "/orders/<trade_id>/cancel")
+def cancel(trade_id: str) -> Response[str]:
+    bearer = holder(door, trade_id)
+    body = schemas.read(schemas.Whence, door.body or b"{}")
+    order = _cancel()(trade_id, buyer(door, bearer, body.terminal, body.device_id))
+    logger.info("cancelled", extra={"trade_id": trade_id, "order_status": order.status})
+    return answer(200, {"trade_id": trade_id, "status": order.status.value})
+
+
+handler = door.handler

@@ -1,0 +1,56 @@
+"""GET /admin/orders and /admin/orders/{trade_id}: what is under way, and one trade's whole story."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+from aws_lambda_powertools.event_handler import Response
+from cardshop.adapters.orders import DynamoOrders
+from cardshop.adapters.timeline import DynamoTimeline
+from cardshop.api import orders as present
+from cardshop.api.http import Door, answer
+from cardshop.api.operators import operator
+from cardshop.domain.errors import NotFound, Unprocessable
+from cardshop.domain.payment import is_trade_id
+from cardshop.domain.trade import Status
+from cardshop.usecases.inspect_trades import InspectTrades
+
+door = Door()
+
+_PAGE, _MOST = 50, 100
+_CURSOR = re.compile(r"[0-9]{1,15}\.[a-z2-7]{26}")
+
+
+@cache
+def _inspect() -> InspectTrades:
+    return InspectTrades(DynamoOrders(), DynamoTimeline())
+
+
+@door.route("GET", "/admin/orders")
+def under_way() -> Response[str]:
+    operator(door)
+    given = door.app.current_event.query_string_parameters or {}
+    limit, after, status = given.get("limit", str(_PAGE)), given.get("after"), given.get("status")
+    if not limit.isascii() or not limit.isdecimal() or not 1 <= int(limit) <= _MOST:
+        raise Unprocessable(f"limit: 1 to {_MOST}")
+    if after is not None and not _CURSOR.fullmatch(after):
+        raise Unprocessable("after: the `next` of an answer")
+    if status is not None and status not in set(Status):
+        raise Unprocessable(f"status: one of {', '.join(Status)}")
+    orders, following = _inspect().under_way(int(limit), after, Status(status) if status else None)
+    shown = {"orders": [present.summary(order) for order in orders]}
+    return answer(200, {**shown, "next": following} if following else shown)
+
+
+@door.route("GET", "/admin/orders/<trade_id>")
+def story(trade_id: str) -> Response[str]:
+    operator(door)
+    if not is_trade_id(trade_id):
+        raise NotFound("no such order")
+    order, changes, incidents = _inspect().story(trade_id)
+    noted = [present.incident(incident) for incident in incidents]
+    return answer(200, {**present.order(order, changes), "incidents": noted})
+
+
+handler = door.handler

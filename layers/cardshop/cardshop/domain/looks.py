@@ -1,0 +1,48 @@
+"""When `reconcile` must look at a trade again: its asks at the provider, and its care that something drives the trade.
+
+A look costs some two dollars a million (a read, a write, two index entries), so an order has few: while it can be paid
+each is four times later than the one before, one comes when its window should be over, and two after that for money
+that came late. All times are milliseconds.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cardshop.domain.trade import Status
+
+if TYPE_CHECKING:
+    from cardshop.domain.order import Order
+
+_SECOND = 1000
+_MINUTE = 60 * _SECOND
+_HOUR = 60 * _MINUTE
+_DAY = 24 * _HOUR
+
+SOON = 5 * _MINUTE
+#: After a window's end, for the machine to end it itself.
+GRACE = 30 * _SECOND
+#: After the closing.
+_LATE_LOOKS = (_HOUR, _DAY)
+_FARTHER = 4
+
+
+def after_closing(at: int) -> int:
+    return at + _LATE_LOOKS[0]
+
+
+def after_look(order: Order, now: int) -> int | None:
+    """When to look again, now that all was looked at and is as it is; never for a trade that is over."""
+    match order.status:
+        case Status.PENDING_PAYMENT:
+            end = order.expires_at + GRACE
+            later = order.created_at + _FARTHER * max(now - order.created_at, _SECOND)
+            return min(later, end) if now < end else now + SOON
+        case Status.DELIVERED:
+            return order.due_at if order.due_at is not None and order.due_at > now else now + SOON
+        case Status.CLOSED:
+            looks = (order.last_change.at + each for each in _LATE_LOOKS) if order.unsettled else ()
+            return next((each for each in looks if each > now), None)
+        case Status.COMPLETED | Status.REFUNDED:
+            return None
+    return now + SOON

@@ -1,0 +1,54 @@
+"""Pay again, or through another channel: one more payment of what is due, or the one that is open already."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cardshop.domain.errors import NotPayable, TooManyPayments
+from cardshop.domain.order import Actor, Order
+from cardshop.domain.payment import Payment, PaymentSession, PaymentState
+from cardshop.domain.trade import Status
+from cardshop.ports import Clock, Orders
+from cardshop.usecases.change import change
+from cardshop.usecases.open_payment import OpenPayment
+
+_MAX_PAYMENTS = 10  # they live inside the order, which stays small
+
+
+@dataclass(frozen=True, slots=True)
+class PayOrder:
+    orders: Orders
+    open: OpenPayment
+    clock: Clock
+
+    def __call__(self, trade_id: str, channel: str, actor: Actor) -> tuple[Order, Payment, PaymentSession]:
+        """The order, the payment to pay and how. Unavailable: the payment is noted, asking again opens it."""
+        configured = self.open.channel(channel)
+
+        def decide(order: Order) -> Order:
+            if order.status is not Status.PENDING_PAYMENT or self.clock() >= order.expires_at:
+                raise NotPayable(f"the order is {order.status}, or its window is over")
+            self.open.check_currency(configured, order.amount.currency)
+            if _open(order, channel) is not None:
+                return order
+            if len(order.payments) >= _MAX_PAYMENTS:
+                raise TooManyPayments(f"at most {_MAX_PAYMENTS} payments an order")
+            return order.reopened(channel, actor, self.clock())
+
+        order = change(self.orders, trade_id, decide)
+        payment = _open(order, channel)
+        if payment is None:
+            raise NotPayable("money came in meanwhile")
+        return order, payment, self.open(order, payment, actor.terminal or order.terminal)
+
+
+def _open(order: Order, channel: str) -> Payment | None:
+    """A payment through this channel of exactly what is due, that is still open."""
+    return next(
+        (
+            each
+            for each in order.payments
+            if (each.state, each.channel, each.amount) == (PaymentState.OPEN, channel, order.amount_due)
+        ),
+        None,
+    )

@@ -1,0 +1,135 @@
+"""Looks at every trade that is due, and puts right what nobody else did: lost notices, lost wake-ups, lost executions.
+
+Each repair is the same use case that the machine or a notice would have run, so looking twice changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+
+from cardshop.domain import looks
+from cardshop.domain.errors import ShopError, Unavailable
+from cardshop.domain.order import Order
+from cardshop.domain.trade import Status
+from cardshop.ports import Clock, Orders, Workflow
+from cardshop.usecases.ask_provider import AskProvider
+from cardshop.usecases.cancel_order import PAYMENT_FAILED
+from cardshop.usecases.close_trade import CloseTrade, OrderAwaitsStock, OrderPaid
+from cardshop.usecases.complete_trade import CompleteTrade
+from cardshop.usecases.fill_orders import FillOrders
+from cardshop.usecases.settle_payment import SettlePayment
+
+_MAY_BE_PAID = frozenset({Status.PENDING_PAYMENT, Status.PAYMENT_FAILED, Status.CLOSED, Status.ON_HOLD})
+_STOPPED_WITHIN = 3_600_000  # milliseconds: an execution that ended so long ago has been looked at
+_UNANSWERED = 3  # times in a row; then no provider is asked any more in this run
+
+
+@dataclass(slots=True)
+class Report:
+    """What one run saw and did: `looked`, `settled`, `filled`, `awaiting_stock`, `unanswered`, `failed`."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    errors: list[tuple[str, str]] = field(default_factory=list)  # (trade id, code)
+
+
+@dataclass(frozen=True, slots=True)
+class Reconcile:
+    orders: Orders
+    ask: AskProvider
+    settle: SettlePayment
+    close: CloseTrade
+    complete: CompleteTrade
+    fill: FillOrders
+    workflow: Workflow
+    clock: Clock
+
+    def __call__(self, go_on: Callable[[], bool] = lambda: True) -> Report:
+        """One run; `go_on` says whether there is time for one more trade (the rest is due the next time)."""
+        report = Report()
+        seen: set[str] = set()
+        for trade_id in self._trades():
+            if trade_id in seen:
+                continue
+            if not go_on():
+                break
+            seen.add(trade_id)
+            try:
+                self._look(trade_id, report)
+            except ShopError as error:  # one trade's trouble is not the others'
+                report.counts["failed"] += 1
+                report.errors.append((trade_id, error.code))
+        return report
+
+    def _trades(self) -> Iterator[str]:
+        now = self.clock()
+        yield from self.workflow.stopped(now - _STOPPED_WITHIN)
+        yield from self.orders.due(now)
+
+    def _look(self, trade_id: str, report: Report) -> None:
+        order = self.orders.find(trade_id)
+        if order is None:
+            return
+        report.counts["looked"] += 1
+        due = order.due_at is not None and order.due_at <= self.clock()
+        try:
+            order = self._asked(order, report)
+            self._drive(order, report)
+        finally:
+            if due:
+                self._note_next_look(trade_id)
+
+    def _asked(self, order: Order, report: Report) -> Order:
+        """The order, with the money of a payment whose notice never came."""
+        if order.status not in _MAY_BE_PAID or not order.unsettled:
+            return order
+        if report.counts["unanswered"] >= _UNANSWERED:
+            raise Unavailable("the provider has not answered in this run")
+        try:
+            paid = self.ask(order)
+        except Unavailable:
+            report.counts["unanswered"] += 1
+            raise
+        report.counts["unanswered"] = 0
+        for said in paid:
+            order, new = self.settle(said)
+            report.counts["settled"] += new
+        return order
+
+    def _drive(self, order: Order, report: Report) -> None:
+        """See that the trade goes on: by the machine if that waits or can, else here and now."""
+        now = self.clock()
+        match order.status:
+            case Status.PENDING_PAYMENT if now < order.expires_at + looks.GRACE:
+                self.workflow.take_over(order.trade_id)
+            case Status.PENDING_PAYMENT | Status.PAYMENT_FAILED:
+                if not self._waits(order, lambda token: self.workflow.fail(token, PAYMENT_FAILED)):
+                    self._close(order)
+            case Status.PAID:
+                self.settle.wake(order)
+            case Status.AWAITING_STOCK:
+                filled = self.fill.one(order.trade_id)
+                report.counts["filled" if filled else "awaiting_stock"] += 1
+                if not filled:
+                    self.workflow.take_over(order.trade_id)
+            case Status.DELIVERED if order.due_at is None or order.due_at > now:
+                self.workflow.take_over(order.trade_id)
+            case Status.DELIVERED:
+                if not self._waits(order, self.workflow.succeed):
+                    self.complete(order.trade_id)
+
+    @staticmethod
+    def _waits(order: Order, wake: Callable[[str], bool]) -> bool:
+        return order.task_token is not None and wake(order.task_token)
+
+    def _close(self, order: Order) -> None:
+        try:
+            self.close(order.trade_id)
+        except (OrderPaid, OrderAwaitsStock):
+            self.workflow.take_over(order.trade_id, anew=True)
+
+    def _note_next_look(self, trade_id: str) -> None:
+        order = self.orders.find(trade_id)
+        if order is not None and order.due_at is not None and order.due_at <= self.clock():
+            self.orders.note(replace(order, due_at=looks.after_look(order, self.clock())))
