@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 from cardshop.adapters.catalogue import DynamoCatalogue
-from cardshop.api.http import Door, cacheable, money
+from cardshop.api import products as present
+from cardshop.api.http import Door, cacheable
 from cardshop.domain.errors import NotFound
-from cardshop.domain.product import Product
 
 door = Door()
 
@@ -23,7 +22,7 @@ def _catalogue() -> DynamoCatalogue:
 
 @door.route("GET", "/products")
 def browse() -> Response[str]:
-    products = {"products": [_shown(product) for product in _catalogue().on_sale()]}
+    products = {"products": [present.public(product) for product in _catalogue().on_sale()]}
     return cacheable(products, door.header("If-None-Match"), cache=_CACHE)
 
 
@@ -32,16 +31,7 @@ def show(sku: str) -> Response[str]:
     product = _catalogue().find(sku)
     if product is None or not product.on_sale:
         raise NotFound("no such product")
-    return cacheable(_shown(product), door.header("If-None-Match"), cache=_CACHE)
-
-
-def _shown(product: Product) -> dict[str, Any]:
-    return {
-        "sku": product.sku,
-        "name": product.name,
-        "price": money(product.price),
-        "stock": {"level": product.level, "quantity": product.quantity},
-    }
+    return cacheable(present.public(product), door.header("If-None-Match"), cache=_CACHE)
 
 
 handler = door.handler

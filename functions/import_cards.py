@@ -18,6 +18,7 @@ from cardshop.api.operators import operator
 from cardshop.domain import card_file
 from cardshop.usecases.fill_orders import FillOrders
 from cardshop.usecases.import_cards import ImportCards
+from cardshop.usecases.put_on_sale import PutOnSale
 
 door = Door()
 
@@ -31,8 +32,9 @@ def _import() -> ImportCards:
         catalogue=catalogue,
         sealed=DynamoSealedCards(),
         sealer=KmsSealer(os.environ["SEALING_KEY"]),
-        pool=pool,
-        fill=FillOrders(DynamoOrders(), pool, catalogue, workflow, after_sale_ms, clock),
+        put_on_sale=PutOnSale(
+            catalogue, pool, FillOrders(DynamoOrders(), pool, catalogue, workflow, after_sale_ms, clock)
+        ),
         secret=fixed_secret(os.environ["CARD_ID_SECRET"]),
         clock=clock,
     )
@@ -41,10 +43,18 @@ def _import() -> ImportCards:
 @door.route("POST", "/admin/products/<sku>/cards")
 def load(sku: str) -> Response[str]:
     who = operator(door)
-    imported = _import()(sku, card_file.codes(door.body))
+    file = card_file.read(door.body)
+    imported = _import()(sku, file.codes)
     batch = imported.batch
     logger.info("imported", extra={"sku": sku, "batch": batch.batch, "cards": batch.cards, "operator": who})
-    shown = {"sku": sku, "batch": batch.batch, "imported": batch.cards, "duplicates": imported.duplicates}
+    shown = {
+        "sku": sku,
+        "batch": batch.batch,
+        "status": batch.status.value,
+        "imported": batch.cards,
+        "duplicates": imported.duplicates,
+        "encoding": file.encoding,
+    }
     return answer(200 if imported.already else 201, shown)
 
 

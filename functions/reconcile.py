@@ -30,6 +30,7 @@ metrics = Metrics(namespace="Cardshop", service="cardshop")
 _METRICS = {
     "settled": "LostNotices",
     "awaiting_stock": "OrdersAwaitingStock",
+    "without_cards": "OrdersWithoutCards",
     "unanswered": "ProviderUnanswered",
     "failed": "TradesNotLookedAt",
 }

@@ -112,7 +112,14 @@ class House:
 
     def reconcile(self) -> dict[str, int]:
         """One run, now; what it counted."""
-        answer = self.aws("lambda").invoke(FunctionName=self.outputs["ReconcileFunction"], Payload=b"{}")
+        return self._invoke("ReconcileFunction")
+
+    def audit(self) -> dict[str, int]:
+        """The daily audit, now; what it counted."""
+        return self._invoke("AuditStockFunction")
+
+    def _invoke(self, function: str) -> dict[str, int]:
+        answer = self.aws("lambda").invoke(FunctionName=self.outputs[function], Payload=b"{}")
         counts = json.loads(answer["Payload"].read())
         assert "FunctionError" not in answer, counts
         return dict(counts)
@@ -143,7 +150,7 @@ def ok(answer: httpx.Response) -> dict[str, Any]:
     return dict(answer.json())
 
 
-def wait_until(there: Callable[[], bool], why: Callable[[], str], patience: float = PATIENCE) -> None:
+def wait_until(there: Callable[[], object], why: Callable[[], str], patience: float = PATIENCE) -> None:
     """Ask until it is so: what is waited for happens in other processes, which offer no event to wait on.
 
     Ever more seldom: two cores serve those who ask and those who work.

@@ -5,13 +5,21 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, TypeVar
 
+import httpx
 import pytest
 
-from engine import processes, shop
+from engine import deploy, processes, shop
 from engine.processes import PROJECT, Home
-from tests.house import House, ok
+from tests.house import House, ok, wait_until
+from tests.invariants.checker import assert_sound
+
+_T = TypeVar("_T")
 
 
 @pytest.fixture
@@ -58,6 +66,75 @@ def test_everything_survives(own_home: Home) -> None:
     house.pay(unpaid)  # the link of before
     house.until(unpaid, "delivered")
     assert house.cards(unpaid) != code
+
+
+def test_a_hundred_trades_in_every_state_reach_their_end(own_home: Home) -> None:
+    """The executions die with the engine; what they drove goes on from the orders."""
+    house = _short_house(own_home)
+    sku, _ = house.product(85)
+    scarce, _ = house.product(5)
+    placed = _at_once([partial(house.placed, sku) for _ in range(80)])
+    waiting = _at_once([partial(house.placed, scarce) for _ in range(5)])
+    _at_once([partial(house.act, each, "cancel") for each in waiting])
+    for each in waiting:
+        house.until(each, "closed")
+    bought = _at_once([partial(_when_left, house, scarce) for _ in range(5)])
+    _at_once([partial(house.pay, each) for each in [*bought, *waiting, *placed[:30]]])
+    for each in waiting:
+        house.until(each, "awaiting_stock")
+    _at_once([partial(house.pay, each, notify=False) for each in placed[30:45]])
+    _at_once([partial(house.act, each, "cancel") for each in placed[45:55]])
+    last = _at_once([partial(house.placed, sku) for _ in range(10)])
+    everyone = [*placed, *waiting, *bought, *last]
+    assert len(everyone) == 100
+    before = Counter(item["status"]["S"] for item in house.items("Orders"))
+    assert before.keys() >= {"pending_payment", "delivered", "awaiting_stock"}, before
+
+    processes.stop(own_home)
+    house = _short_house(own_home)
+
+    codes = "\n".join(f"LATE-{number}-{scarce}" for number in range(5))
+    ok(house.api.post(f"/admin/products/{scarce}/cards", headers=house.operator, content=codes))
+    wait_until(lambda: house.reconcile() is not None and not _under_way(house), lambda: str(_under_way(house)))
+    ends = [house.view(each)["status"] for each in everyone]
+    assert Counter(ends) == {"completed": 55, "closed": 45}
+    assert set(ends[:45]) == {"completed"}, "whoever paid has the card, noticed or not"
+    cards = [code for each, end in zip(everyone, ends, strict=True) if end == "completed" for code in house.cards(each)]
+    assert len(set(cards)) == 55
+    assert_sound(house)
+
+
+def _short_house(home: Home) -> House:
+    pid, key = shop.merchant(home)
+    processes.start(home, {pid: key}, provider_time_scale=60)
+    windows = {"PaymentWindowSeconds": "60", "AfterSaleSeconds": "40", "FirstLookSeconds": "1"}
+    outputs = deploy.deploy(home, shop.STACK, {**shop.LOCAL_PARAMETERS, **windows})
+    house = House(home, shop.STACK, outputs, shop.merchant(home))
+    house.channel()
+    return house
+
+
+def _at_once(acts: Sequence[Callable[[], _T]]) -> list[_T]:
+    with ThreadPoolExecutor(8) as threads:
+        return list(threads.map(lambda act: act(), acts))
+
+
+def _when_left(house: House, sku: str) -> dict[str, Any]:
+    """An order, as soon as the stock that was given back is counted."""
+    answers: list[httpx.Response] = []
+
+    def there() -> bool:
+        answers.append(house.order(sku))
+        return answers[-1].status_code == 201
+
+    wait_until(there, lambda: answers[-1].text)
+    return dict(answers[-1].json())
+
+
+def _under_way(house: House) -> Counter[str]:
+    return Counter(
+        item["status"]["S"] for item in house.items("Orders") if item["status"]["S"] not in {"completed", "closed"}
+    )
 
 
 def test_down_is_down_and_says_nothing_when_it_is(own_home: Home) -> None:

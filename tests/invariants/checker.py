@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer
+from cardshop.domain.holding import HoldingState
 from cardshop.domain.payment import FUNDING
+from cardshop.domain.product import BatchStatus
 from cardshop.domain.trade import HOLDS_CARDS, MACHINE_STATES, SETTLED_OR_MOVING, TRANSITIONS, Status
 
 from tests.house import House, wait_until
@@ -26,6 +28,7 @@ class Snapshot:
     pool: list[dict[str, Any]]
     sealed: list[dict[str, Any]]
     catalogue: list[dict[str, Any]]
+    holdings: list[dict[str, Any]] = field(default_factory=list)
     running: dict[str, str] = field(default_factory=dict)  # trade id → the state its running execution is in
     queues: dict[str, int] = field(default_factory=dict)  # name → messages
 
@@ -44,6 +47,7 @@ def read(house: House) -> Snapshot:
         pool=table("Stock"),
         sealed=table("Sealed"),
         catalogue=table("Catalogue"),
+        holdings=table("Holdings"),
         running=_running(house),
         queues={url.rsplit("/", 1)[1]: house.messages(url) for url in urls},
     )
@@ -207,7 +211,7 @@ def _stock_is_counted_right(shop: Snapshot) -> Iterator[str]:
     on_sale = {
         (item["kind"].removeprefix("BATCH#"), item["name"])
         for item in shop.catalogue
-        if item["kind"].startswith("BATCH#") and item["on_sale"]
+        if item["kind"].startswith("BATCH#") and item["status"] == BatchStatus.ON_SALE
     }
     true = Counter(item["pool"] for item in shop.pool if tuple(item["pool"].split("#")[:2]) in on_sale)
     listed = Counter(
@@ -223,6 +227,31 @@ def _stock_is_counted_right(shop: Snapshot) -> Iterator[str]:
     for pool in true.keys() | listed.keys():
         if true[pool] != listed[pool]:
             yield f"pool {pool} holds {true[pool]}, the product lists {listed[pool]}"
+
+
+def _ledger_says_whose_cards_are_whose(shop: Snapshot) -> Iterator[str]:
+    """As the orders themselves do, and so every batch adds up."""
+    true: dict[tuple[str, str], tuple[str, int]] = {}
+    for order in shop.orders:
+        unpaid = order["status"] in {Status.PENDING_PAYMENT, Status.PAYMENT_FAILED}
+        state = HoldingState.HELD if unpaid else HoldingState.SOLD
+        for batch, cards in Counter(card.rpartition("#")[0] for card in order["cards"]).items():
+            true[order["trade_id"], batch] = (state, cards)
+    noted = {
+        (item["trade_id"], item["lane"].rpartition("#")[0]): (item["state"], int(item["cards"]))
+        for item in shop.holdings
+        if item["state"] != HoldingState.RELEASED
+    }
+    for key in true.keys() | noted.keys():
+        if true.get(key) != noted.get(key):
+            yield f"{key} is {true.get(key)}, the ledger says {noted.get(key)}"
+    there = Counter("#".join(item["pool"].split("#")[:2]) for item in shop.pool)
+    for (_, batch), (_, cards) in noted.items():
+        there[batch] += cards
+    for item in shop.catalogue:
+        batch = f"{item['kind'].removeprefix('BATCH#')}#{item['name']}"
+        if "status" in item and item["status"] != BatchStatus.IMPORTING and there[batch] != int(item["cards"]):
+            yield f"{batch} had {item['cards']} cards and has {there[batch]}"
 
 
 def _queues_are_empty(shop: Snapshot) -> Iterator[str]:
@@ -242,5 +271,6 @@ _CHECKS: list[Callable[[Snapshot], Iterator[str]]] = [
     _holds_are_of_unpaid_orders,
     _unfinished_trades_are_looked_at,
     _stock_is_counted_right,
+    _ledger_says_whose_cards_are_whose,
     _queues_are_empty,
 ]

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from cardshop.domain.card import Card, Pool
+from cardshop.domain.holding import Holding
 from cardshop.domain.order import Change, Order
 from cardshop.domain.payment import Channel, Notice, PaymentEvent, PaymentRequest, PaymentSession
-from cardshop.domain.product import Batch, Product
+from cardshop.domain.product import Batch, Listed, Product
 
 
 class CardTaken(Exception):
@@ -73,26 +74,42 @@ class Catalogue(Protocol):
     def save(self, product: Product) -> None:
         """Name, price and status; the stock is left as it is."""
 
-    def batch(self, sku: str, batch: str) -> ImportedBatch | None: ...
+    def everything(self) -> list[Product]:
+        """Every product, hidden ones too, by SKU."""
 
-    def begin_batch(self, batch: ImportedBatch) -> None:
+    def batch(self, sku: str, batch: str) -> Batch | None:
+        """As it is now (strongly consistent)."""
+
+    def batches(self, sku: str) -> list[Batch]:
+        """Every batch of the product, the oldest first."""
+
+    def begin_batch(self, batch: Batch) -> None:
         """Note an import before its first card; does nothing if it is noted already."""
 
-    def put_on_sale(self, batch: ImportedBatch, counts: tuple[int, ...]) -> None:
-        """One transaction: the batch is on sale and listed on its product. Does nothing if it is on sale already."""
+    def advance_batch(self, batch: Batch) -> None:
+        """Note how many cards are in so far; does nothing once the import has ended."""
 
-    def counted(self, product: Product, batch: Batch) -> None:
+    def drop_batch(self, batch: Batch) -> None:
+        """Forget an import that added nothing; does nothing once the import has ended."""
+
+    def put_on_sale(self, batch: Batch, counts: tuple[int, ...]) -> bool:
+        """One transaction: the batch, as read before, is on sale and listed on its product. False if it had changed."""
+
+    def withdraw(self, batch: Batch) -> bool:
+        """One transaction: the batch, on sale before, is withdrawn and not listed any more. False if it had changed."""
+
+    def counted(self, product: Product, listed: Listed) -> None:
         """List these counts on the product, or drop them at zero; `Changed` if another count came in between."""
 
 
-@dataclass(frozen=True, slots=True)
-class ImportedBatch:
-    sku: str
-    batch: str
-    shards: int
-    cards: int  # that this batch added to the stock
-    on_sale: bool
-    created_at: int
+class Holdings(Protocol):
+    """Which trade has how many cards of which batch: a ledger derived from the orders, in no particular order."""
+
+    def note(self, holdings: Sequence[Holding]) -> None:
+        """Each if none newer of its trade and pool is there already; writing one again changes nothing."""
+
+    def of(self, batch: Batch) -> Iterator[Holding]:
+        """Whose this batch's cards are, apart from those for sale; a moment behind the orders."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +132,9 @@ class WrappedKey:
 
 class SealedCards(Protocol):
     def add_key(self, key: WrappedKey) -> None: ...
+
+    def drop_key(self, key: WrappedKey) -> None:
+        """A key that sealed nothing."""
 
     def add(self, cards: Sequence[SealedCard]) -> list[str]:
         """Each card sealed and put in its pool, both or neither. Answers the ids that other batches hold already."""

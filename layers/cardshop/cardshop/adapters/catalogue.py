@@ -9,7 +9,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from pynamodb.exceptions import PutError, TransactWriteError, UpdateError
+from pynamodb.exceptions import DeleteError, PutError, TransactWriteError, UpdateError
 from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
@@ -18,10 +18,10 @@ from cardshop.domain.card import SKU
 from cardshop.domain.errors import Changed, NotFound
 from cardshop.domain.money import Money
 from cardshop.domain.payment import CHANNEL_NAME, Channel
-from cardshop.domain.product import Batch, Product
-from cardshop.ports import ImportedBatch
+from cardshop.domain.product import Batch, BatchStatus, Listed, Product
 
 _PRODUCT, _CHANNEL = "PRODUCT", "CHANNEL"
+_IMPORTING = CatalogueItem.status == BatchStatus.IMPORTING.value
 
 
 class DynamoCatalogue:
@@ -37,9 +37,11 @@ class DynamoCatalogue:
                 return None
 
     def on_sale(self) -> list[Product]:
+        return [product for product in self.everything() if product.on_sale]
+
+    def everything(self) -> list[Product]:
         with store():
-            products = [_product(item) for item in CatalogueItem.query(_PRODUCT)]
-        return [product for product in products if product.on_sale]
+            return [_product(item) for item in CatalogueItem.query(_PRODUCT)]
 
     def save(self, product: Product) -> None:
         with store():
@@ -54,25 +56,22 @@ class DynamoCatalogue:
                 ]
             )
 
-    def batch(self, sku: str, batch: str) -> ImportedBatch | None:
+    def batch(self, sku: str, batch: str) -> Batch | None:
         with store():
             try:
-                item = CatalogueItem.get(f"BATCH#{sku}", batch, consistent_read=True)
+                return _batch(CatalogueItem.get(f"BATCH#{sku}", batch, consistent_read=True))
             except CatalogueItem.DoesNotExist:
                 return None
-        return ImportedBatch(
-            sku, batch, int(item.shards or 1), int(item.cards or 0), bool(item.on_sale), int(item.created_at or 0)
-        )
 
-    def begin_batch(self, batch: ImportedBatch) -> None:
-        item = CatalogueItem(
-            f"BATCH#{batch.sku}",
-            batch.batch,
-            shards=batch.shards,
-            cards=0,
-            on_sale=False,
-            created_at=batch.created_at,
-        )
+    def batches(self, sku: str) -> list[Batch]:
+        with store():
+            found = [_batch(item) for item in CatalogueItem.query(f"BATCH#{sku}")]
+        return sorted(found, key=lambda batch: (batch.created_at, batch.batch))
+
+    def begin_batch(self, batch: Batch) -> None:
+        item = _key(batch)
+        item.status = BatchStatus.IMPORTING.value
+        item.shards, item.cards, item.created_at = batch.shards, 0, batch.created_at
         with store():
             try:
                 item.save(condition=CatalogueItem.kind.does_not_exist())
@@ -80,34 +79,57 @@ class DynamoCatalogue:
                 if not refused(error):  # noted by an earlier attempt: go on from there
                     raise
 
-    def put_on_sale(self, batch: ImportedBatch, counts: tuple[int, ...]) -> None:
+    def advance_batch(self, batch: Batch) -> None:
+        with store():
+            try:
+                _key(batch).update([CatalogueItem.cards.set(batch.cards)], condition=_IMPORTING)
+            except UpdateError as error:
+                if not overtaken(error):  # a twin of this import has ended it
+                    raise
+
+    def drop_batch(self, batch: Batch) -> None:
+        with store():
+            try:
+                _key(batch).delete(condition=_IMPORTING)
+            except DeleteError as error:
+                if not overtaken(error):
+                    raise
+
+    def put_on_sale(self, batch: Batch, counts: tuple[int, ...]) -> bool:
+        listed = [CatalogueItem.batches[batch.batch].set(list(counts)), CatalogueItem.stock_version.add(1)]
+        return self._move(batch, BatchStatus.ON_SALE, listed)
+
+    def withdraw(self, batch: Batch) -> bool:
+        unlisted = [CatalogueItem.batches[batch.batch].remove(), CatalogueItem.stock_version.add(1)]
+        return self._move(batch, BatchStatus.WITHDRAWN, unlisted)
+
+    @staticmethod
+    def _move(batch: Batch, status: BatchStatus, listing: list[Action]) -> bool:
+        """The batch in its new state and the product's list with it; False if the batch was in another than read."""
         with store():
             try:
                 with TransactWrite(connection=connection(), client_request_token=str(uuid.uuid4())) as write:
                     write.update(
-                        CatalogueItem(f"BATCH#{batch.sku}", batch.batch),
-                        [CatalogueItem.on_sale.set(True), CatalogueItem.cards.set(batch.cards)],
-                        condition=CatalogueItem.on_sale == False,  # noqa: E712  a condition expression
+                        _key(batch),
+                        [CatalogueItem.status.set(status.value), CatalogueItem.cards.set(batch.cards)],
+                        condition=CatalogueItem.status == batch.status.value,
                     )
-                    write.update(
-                        CatalogueItem(_PRODUCT, batch.sku),
-                        [CatalogueItem.batches[batch.batch].set(list(counts)), CatalogueItem.stock_version.add(1)],
-                        condition=CatalogueItem.minor.exists(),
-                    )
+                    write.update(CatalogueItem(_PRODUCT, batch.sku), listing, condition=CatalogueItem.minor.exists())
             except TransactWriteError as error:
                 why = reasons(error)
                 if not why:
                     raise
                 if why[0] == CONDITION_FAILED:
-                    return  # on sale already
+                    return False
                 if why[1] == CONDITION_FAILED:
                     raise NotFound("no such product") from error
                 raise Changed from error
+        return True
 
-    def counted(self, product: Product, batch: Batch) -> None:
-        entry = CatalogueItem.batches[batch.batch]
-        listed = entry.set(list(batch.counts)) if any(batch.counts) else entry.remove()
-        actions: list[Action] = [CatalogueItem.stock_version.set(product.stock_version + 1), listed]
+    def counted(self, product: Product, listed: Listed) -> None:
+        entry = CatalogueItem.batches[listed.batch]
+        listing = entry.set(list(listed.counts)) if any(listed.counts) else entry.remove()
+        actions: list[Action] = [CatalogueItem.stock_version.set(product.stock_version + 1), listing]
         with store():
             try:
                 CatalogueItem(_PRODUCT, product.sku).update(
@@ -138,7 +160,9 @@ class DynamoChannelSettings:
 
 
 def _product(item: CatalogueItem) -> Product:
-    batches = tuple(Batch(name, tuple(int(count) for count in counts)) for name, counts in _plain(item.batches).items())
+    batches = tuple(
+        Listed(name, tuple(int(count) for count in counts)) for name, counts in _plain(item.batches).items()
+    )
     return Product(
         item.name,
         item.title or "",
@@ -146,6 +170,21 @@ def _product(item: CatalogueItem) -> Product:
         bool(item.on_sale),
         batches,
         int(item.stock_version or 0),
+    )
+
+
+def _key(batch: Batch) -> CatalogueItem:
+    return CatalogueItem(f"BATCH#{batch.sku}", batch.batch)
+
+
+def _batch(item: CatalogueItem) -> Batch:
+    return Batch(
+        item.kind.removeprefix("BATCH#"),
+        item.name,
+        BatchStatus(item.status),
+        int(item.shards or 1),
+        int(item.cards or 0),
+        int(item.created_at or 0),
     )
 
 

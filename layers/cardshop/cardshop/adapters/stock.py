@@ -55,6 +55,10 @@ class DynamoSealedCards:
                 if not refused(error):  # the first try's answer was lost: the key is there
                     raise
 
+    def drop_key(self, key: WrappedKey) -> None:
+        with store():
+            SealedItem(f"KEY#{key.key_id}").delete()
+
     def add(self, cards: Sequence[SealedCard]) -> list[str]:
         refused_ids: list[str] = []
         with store():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -18,6 +19,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from cardshop.adapters.aws import client, reached
+from cardshop.domain.holding import Holding, holdings
 from cardshop.domain.order import Actor, Change
 from cardshop.domain.trade import Status
 
@@ -84,6 +86,9 @@ def changed_order(record: DynamoDBRecord) -> Work | None:
         "version": int(new["version"]),
         "status": new["status"],
         "change": change,
+        "cards": _by_batch(new),
+        "cards_before": _by_batch(old),
+        "status_before": old.get("status"),
     }
 
 
@@ -91,6 +96,24 @@ def change_of(work: Work) -> Change:
     change = work["change"]
     actor = Actor(change["by"], change.get("terminal"), change.get("device"), change.get("address"))
     return Change(work["version"], change["what"], Status(work["status"]), int(change["at"]), actor)
+
+
+def holdings_of(work: Work) -> list[Holding]:
+    """What the trade has of each batch, if this change changed it."""
+
+    def after(status: str, before: dict[str, int]) -> list[Holding]:
+        return holdings(work["trade_id"], work["version"], Status(status), before, work["cards"])
+
+    found = after(work["status"], work["cards_before"])
+    if work["status_before"] is None or work["cards"] != work["cards_before"]:
+        return found
+    same = after(work["status_before"], work["cards_before"])
+    return [] if found == same else found
+
+
+def _by_batch(image: dict[str, Any]) -> dict[str, int]:
+    """How many cards of each batch (`sku#batch`) the order names."""
+    return dict(Counter(card.rpartition("#")[0] for card in image.get("cards", ())))
 
 
 def moved_card(record: DynamoDBRecord) -> Work | None:

@@ -214,6 +214,20 @@ class SealedItem(_Shared):
     uses = NumberAttribute(null=True)
 
 
+class HoldingItem(_Shared):
+    """What a trade has of a batch. `lane` is `sku#batch#n`: a partition takes a thousand writes a second."""
+
+    class Meta:
+        table_name = os.environ.get("HOLDINGS_TABLE", "holdings")
+
+    lane = UnicodeAttribute(hash_key=True)
+    trade_id = UnicodeAttribute(range_key=True)
+    version = NumberAttribute()
+    cards = NumberAttribute()
+    state = UnicodeAttribute()
+    forgotten_at = NumberAttribute(null=True)  # seconds, as the table's time to live wants it
+
+
 class CatalogueItem(_Shared):
     """`PRODUCT` / sku, `BATCH#{sku}` / batch and `CHANNEL` / name: small, rarely written, read together."""
 
@@ -226,6 +240,7 @@ class CatalogueItem(_Shared):
     minor = NumberAttribute(null=True)
     currency = UnicodeAttribute(null=True)
     on_sale = BooleanAttribute(null=True)
+    status = UnicodeAttribute(null=True)
     batches = MapAttribute[str, Any](null=True)
     stock_version = NumberAttribute(null=True)
     shards = NumberAttribute(null=True)

@@ -77,6 +77,10 @@ class ProductRequest(Strict):
     status: Literal["on_sale", "hidden"]
 
 
+class BatchRequest(Strict):
+    status: Literal["on_sale", "withdrawn"]
+
+
 class ChannelRequest(BaseModel):
     """The provider, and that provider's own settings beside it (each a string)."""
 

@@ -3,35 +3,54 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from cardshop.domain.errors import BodyTooLarge, Unprocessable
+from cardshop.domain.errors import BodyTooLarge, NothingToImport, Unprocessable
 
 MAX_BYTES = 4 * 1024 * 1024
 MAX_LINES = 10_000
 MAX_LINE_BYTES = 4 * 1024
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+#: No code has these; the last stands where somebody before us could not read what there was.
+_NO_TEXT = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ufffd]")
 
 
-def codes(raw: bytes) -> list[tuple[int, str]]:
-    """(line number from 1, code) of every line that is not blank. Refused whole: too large, or not text."""
+@dataclass(frozen=True, slots=True)
+class CardFile:
+    codes: list[tuple[int, str]]  # (line number from 1, code) of every line that is not blank
+    encoding: str  # utf-8 | gbk, as it was found to be
+
+
+def read(raw: bytes) -> CardFile:
+    """Refused whole, naming the lines: too large, too long, not text, or nothing in it."""
     if len(raw) > MAX_BYTES:
         raise BodyTooLarge(f"at most {MAX_BYTES} bytes")
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise Unprocessable("the file is not UTF-8 text") from error
+    text, encoding = _decoded(raw)
     lines = [(number, line.strip()) for number, line in enumerate(text.split("\n"), start=1)]
-    if control := [number for number, line in lines if _CONTROL.search(line)]:
-        raise Unprocessable(f"NUL or control characters in line {_some(control)}")
+    if broken := [number for number, line in lines if _NO_TEXT.search(line)]:
+        raise Unprocessable(f"NUL, control or broken characters in line {some_lines(broken)}")
     if long := [number for number, line in lines if len(line.encode()) > MAX_LINE_BYTES]:
-        raise Unprocessable(f"over {MAX_LINE_BYTES} bytes in line {_some(long)}")
+        raise Unprocessable(f"over {MAX_LINE_BYTES} bytes in line {some_lines(long)}")
     found = [(number, line) for number, line in lines if line]
     if len(found) > MAX_LINES:
         raise Unprocessable(f"more than {MAX_LINES} lines, from line {found[MAX_LINES][0]}")
     if not found:
-        raise Unprocessable("no card in the file")
-    return found
+        raise NothingToImport("no card in the file")
+    return CardFile(found, encoding)
 
 
-def _some(numbers: list[int]) -> str:
+def some_lines(numbers: Sequence[int]) -> str:
     return ", ".join(str(number) for number in numbers[:20]) + ("…" if len(numbers) > 20 else "")
+
+
+def _decoded(raw: bytes) -> tuple[str, str]:
+    """UTF-8 if it can be (with or without a mark); else GBK, in which Chinese spreadsheets save text.
+
+    GB 18030 holds all of GBK, and what GBK's own decoder would leave out.
+    """
+    for encoding, codec in (("utf-8", "utf-8-sig"), ("gbk", "gb18030")):
+        try:
+            return raw.decode(codec), encoding
+        except UnicodeDecodeError as error:
+            broken = raw.count(b"\n", 0, error.start) + 1
+    raise Unprocessable(f"neither UTF-8 nor GBK text in line {broken}")

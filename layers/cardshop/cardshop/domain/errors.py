@@ -71,6 +71,14 @@ class TooManyCards(Unprocessable):
     code, title = "too_many_cards", "单笔订单卡数过多 Too many cards in one order"
 
 
+class NothingToImport(Unprocessable):
+    code, title = "nothing_to_import", "没有可导入的卡密 No card to import"
+
+
+class StillImporting(ShopError):
+    code, status, title = "still_importing", 409, "批次导入未完成 The batch's import has not ended"
+
+
 class OutOfStock(ShopError):
     code, status, title = "out_of_stock", 409, "库存不足 Out of stock"
 

@@ -194,8 +194,8 @@ class Order:
         return self._changed(at, SHOP, Status.DELIVERED, cards=given, lacking=None, due_at=at + after_sale_ms)
 
     def short_of_cards(self, at: int, lacking: str) -> Order:
-        """It is paid, and its cards are not there to be given."""
-        return self._changed(at, SHOP, Status.AWAITING_STOCK, cards=(), lacking=lacking)
+        """It is paid, and its cards are not to be given. Others may be for sale: worth a look at once."""
+        return self._changed(at, SHOP, Status.AWAITING_STOCK, cards=(), lacking=lacking, due_at=at)
 
     def completed(self, at: int, actor: Actor = SHOP) -> Order:
         return self._changed(at, actor, Status.COMPLETED, due_at=None)

@@ -1,8 +1,9 @@
-"""A product and the batches of its cards that are on sale."""
+"""A product, and the batches in which its cards came."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from cardshop.domain.card import Pool
 from cardshop.domain.money import Money
@@ -12,9 +13,30 @@ _CARDS_PER_SHARD = 128  # few enough to be counted in one read
 _MAX_SHARDS = 64
 
 
+class BatchStatus(StrEnum):
+    IMPORTING = "importing"  # invisible: its import has not ended, or broke off
+    ON_SALE = "on_sale"
+    WITHDRAWN = "withdrawn"  # none of its cards is sold, nor given for a payment that comes now
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One import's cards, cut into pools; how many of each were for sale when last counted."""
+    """One file's cards, cut into pools."""
+
+    sku: str
+    batch: str
+    status: BatchStatus
+    shards: int
+    cards: int  # that it added to the stock (so far, while it is importing)
+    created_at: int  # milliseconds
+
+    def pools(self) -> list[Pool]:
+        return [Pool(self.sku, self.batch, shard) for shard in range(self.shards)]
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A batch on sale, as its product lists it: how many cards each pool held when last counted."""
 
     batch: str
     counts: tuple[int, ...]  # by shard
@@ -26,7 +48,7 @@ class Product:
     name: str
     price: Money
     on_sale: bool
-    batches: tuple[Batch, ...] = field(default=())
+    batches: tuple[Listed, ...] = field(default=())
     stock_version: int = 0
 
     @property

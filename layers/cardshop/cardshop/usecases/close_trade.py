@@ -21,7 +21,7 @@ _ATTEMPTS = 10  # each lost one means that another change was written
 
 
 class OrderPaid(Exception):
-    """A payment came first: the trade is to be delivered. The machine catches it by this name."""
+    """A payment came first: the trade goes on where it is delivered. The machine catches it by this name."""
 
 
 class OrderAwaitsStock(Exception):
@@ -44,7 +44,7 @@ class CloseTrade:
             order = self.orders.find(trade_id)
             if order is None:
                 raise NotFound("no such order")
-            if order.status is Status.PAID:
+            if order.status in {Status.PAID, Status.DELIVERED}:
                 raise OrderPaid(order.status)
             if order.status is Status.AWAITING_STOCK:
                 raise OrderAwaitsStock(order.status)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from cardshop.domain.card import Pool
 from cardshop.domain.errors import Changed
-from cardshop.domain.product import Batch
+from cardshop.domain.product import BatchStatus, Listed
 from cardshop.ports import CardPool, Catalogue
 
 _ATTEMPTS = 50  # each lost one means that another count was written
@@ -27,19 +27,21 @@ class CountStock:
             product = self.catalogue.find(pool.sku, consistent=True)
             if product is None:
                 return
-            batch = next((each for each in product.batches if each.batch == pool.batch), None)
-            if batch is None and (batch := self._unlisted(pool)) is None:
+            listed = next((each for each in product.batches if each.batch == pool.batch), None)
+            if listed is None and (listed := self._unlisted(pool)) is None:
                 return
-            counts = list(batch.counts)
+            counts = list(listed.counts)
             counts[pool.shard] = self.pool.count(pool)
             try:  # written even if it says what is listed: it must overtake an older count that is still on its way
-                self.catalogue.counted(product, replace(batch, counts=tuple(counts)))
+                self.catalogue.counted(product, replace(listed, counts=tuple(counts)))
             except Changed:
                 continue
             return
         raise Changed("the stock kept changing")
 
-    def _unlisted(self, pool: Pool) -> Batch | None:
+    def _unlisted(self, pool: Pool) -> Listed | None:
         """A batch that was sold out, to be listed again; None while it is not on sale."""
         found = self.catalogue.batch(pool.sku, pool.batch)
-        return Batch(pool.batch, (0,) * found.shards) if found is not None and found.on_sale else None
+        if found is None or found.status is not BatchStatus.ON_SALE:
+            return None
+        return Listed(pool.batch, (0,) * found.shards)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from cardshop.domain import looks
 from cardshop.domain.errors import ShopError, Unavailable
 from cardshop.domain.order import Order
-from cardshop.domain.trade import Status
+from cardshop.domain.trade import HOLDS_CARDS, Status
 from cardshop.ports import Clock, Orders, Workflow
 from cardshop.usecases.ask_provider import AskProvider
 from cardshop.usecases.cancel_order import PAYMENT_FAILED
@@ -28,7 +28,9 @@ _UNANSWERED = 3  # times in a row; then no provider is asked any more in this ru
 
 @dataclass(slots=True)
 class Report:
-    """What one run saw and did: `looked`, `settled`, `filled`, `awaiting_stock`, `unanswered`, `failed`."""
+    """What one run saw and did: `looked`, `settled`, `filled`, `awaiting_stock`, `without_cards`, `unanswered`,
+    `failed`.
+    """
 
     counts: Counter[str] = field(default_factory=Counter)
     errors: list[tuple[str, str]] = field(default_factory=list)  # (trade id, code)
@@ -75,6 +77,7 @@ class Reconcile:
         due = order.due_at is not None and order.due_at <= self.clock()
         try:
             order = self._asked(order, report)
+            report.counts["without_cards"] += order.status in HOLDS_CARDS and not order.has_its_cards
             self._drive(order, report)
         finally:
             if due:

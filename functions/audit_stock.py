@@ -1,0 +1,38 @@
+"""Every day: each card that was imported is somewhere, and nowhere twice."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from cardshop.adapters.catalogue import DynamoCatalogue
+from cardshop.adapters.holdings import DynamoHoldings
+from cardshop.adapters.orders import DynamoOrders
+from cardshop.adapters.stock import DynamoPool
+from cardshop.usecases.audit_stock import AuditStock
+
+logger = Logger(service="cardshop", utc=True)
+metrics = Metrics(namespace="Cardshop", service="cardshop")
+
+
+@cache
+def _audit() -> AuditStock:
+    return AuditStock(DynamoCatalogue(), DynamoPool(), DynamoHoldings(), DynamoOrders())
+
+
+@logger.inject_lambda_context(clear_state=True)
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
+    counts = {"batches": 0, "missing": 0}
+    for audited in _audit()():
+        counts["batches"] += 1
+        counts["missing"] += abs(audited.missing)
+        if not audited.sound:
+            batch = audited.batch
+            logger.error("cards missing", extra={"sku": batch.sku, "batch": batch.batch, "missing": audited.missing})
+    metrics.add_metric("CardsMissing", MetricUnit.Count, counts["missing"])
+    logger.info("audited", extra=counts)
+    return counts

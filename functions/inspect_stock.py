@@ -1,0 +1,37 @@
+"""GET /admin/products and /admin/products/{sku}: what there is, and where the cards of each batch are."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from aws_lambda_powertools.event_handler import Response
+from cardshop.adapters.catalogue import DynamoCatalogue
+from cardshop.adapters.holdings import DynamoHoldings
+from cardshop.api import products as present
+from cardshop.api.http import Door, answer
+from cardshop.api.operators import operator
+from cardshop.usecases.inspect_stock import InspectStock
+
+door = Door()
+
+
+@cache
+def _inspect() -> InspectStock:
+    return InspectStock(DynamoCatalogue(), DynamoHoldings())
+
+
+@door.route("GET", "/admin/products")
+def products() -> Response[str]:
+    operator(door)
+    found = _inspect().catalogue.everything()
+    return answer(200, {"products": [present.whole(product) for product in found]})
+
+
+@door.route("GET", "/admin/products/<sku>")
+def product(sku: str) -> Response[str]:
+    operator(door)
+    found, batches = _inspect()(sku)
+    return answer(200, {**present.whole(found), "batches": [present.stock(batch) for batch in batches]})
+
+
+handler = door.handler
