@@ -87,8 +87,10 @@ def restore(api: str | None, sku: str, batch: str) -> None:
 
 
 def _set(api: str | None, sku: str, batch: str, status: str) -> None:
-    answer = call(shop(api), "PUT", "products", sku, "batches", batch, json={"status": status})
-    views.console().print(views.batches([answer.json()]))
+    here = shop(api)
+    call(here, "PUT", "products", sku, "batches", batch, json={"status": status})
+    moved = [each for each in call(here, "GET", "products", sku).json()["batches"] if each["batch"] == batch]
+    views.console().print(views.batches(moved))
 
 
 @cardshop.command()

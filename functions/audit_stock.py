@@ -13,6 +13,7 @@ from cardshop.adapters.holdings import DynamoHoldings
 from cardshop.adapters.orders import DynamoOrders
 from cardshop.adapters.stock import DynamoPool
 from cardshop.usecases.audit_stock import AuditStock
+from cardshop.usecases.count_stock import CountStock
 
 logger = Logger(service="cardshop", utc=True)
 metrics = Metrics(namespace="Cardshop", service="cardshop")
@@ -20,7 +21,8 @@ metrics = Metrics(namespace="Cardshop", service="cardshop")
 
 @cache
 def _audit() -> AuditStock:
-    return AuditStock(DynamoCatalogue(), DynamoPool(), DynamoHoldings(), DynamoOrders())
+    catalogue, pool = DynamoCatalogue(), DynamoPool()
+    return AuditStock(catalogue, pool, DynamoHoldings(), DynamoOrders(), CountStock(catalogue, pool))
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -30,7 +32,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     for audited in _audit()():
         counts["batches"] += 1
         counts["missing"] += abs(audited.missing)
-        if not audited.sound:
+        if audited.missing:
             batch = audited.batch
             logger.error("cards missing", extra={"sku": batch.sku, "batch": batch.batch, "missing": audited.missing})
     metrics.add_metric("CardsMissing", MetricUnit.Count, counts["missing"])

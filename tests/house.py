@@ -110,6 +110,20 @@ class House:
         """The holder's POST below the order: `cancel`, `confirm`, `payments`."""
         return self.api.post(f"/orders/{placed['trade_id']}/{path}", headers=bearer(placed), json=body or {})
 
+    def make_due(self, trade_id: str, *, over: bool = False) -> None:
+        """As if the time had come to look at this trade (`over`: and its windows had ended), if it needs a look."""
+        dynamodb = self.aws("dynamodb")
+        try:
+            dynamodb.update_item(
+                TableName=self.outputs["OrdersTable"],
+                Key={"trade_id": {"S": trade_id}},
+                UpdateExpression="SET due_at = :past" + (", expires_at = :past" if over else ""),
+                ConditionExpression="attribute_exists(due_at)",
+                ExpressionAttributeValues={":past": {"N": "1"}},
+            )
+        except dynamodb.exceptions.ConditionalCheckFailedException:
+            return
+
     def reconcile(self) -> dict[str, int]:
         """One run, now; what it counted."""
         return self._invoke("ReconcileFunction")

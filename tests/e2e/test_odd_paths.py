@@ -234,7 +234,7 @@ def test_a_lost_notice_is_made_good_within_two_runs_of_reconcile(house: House) -
     sku, _ = house.product(1)
     placed = house.placed(sku)
     house.pay(placed, notify=False)
-    _make_due(house, placed)
+    house.make_due(placed["trade_id"])
     runs = [house.reconcile() for _ in range(2)]
     assert sum(run.get("settled", 0) for run in runs) >= 1
     house.until(placed, "delivered")
@@ -250,11 +250,11 @@ def test_a_provider_that_is_down_closes_nothing_and_loses_nothing(hasty: House) 
     hasty.pay(paid, notify=False)
     with hasty.outage(query=True):
         wait_until(lambda: hasty.view(unpaid)["expires_at"] < _now(), lambda: "the window is long")
-        _make_due(hasty, paid)
+        hasty.make_due(paid["trade_id"])
         assert hasty.reconcile()["unanswered"] >= 1
         assert {hasty.view(each)["status"] for each in (paid, unpaid)} == {"pending_payment"}
     for each in (paid, unpaid):
-        _make_due(hasty, each)
+        hasty.make_due(each["trade_id"])
     hasty.reconcile()
     hasty.until(paid, "delivered", "completed")
     hasty.until(unpaid, "closed")
@@ -295,7 +295,7 @@ def test_reconcile_twice_changes_nothing(house: House) -> None:
     unpaid, paid = house.placed(sku), house.placed(sku)
     house.pay(paid)
     house.until(paid, "delivered")
-    _make_due(house, unpaid)
+    house.make_due(unpaid["trade_id"])
     house.reconcile()
     before = {item["trade_id"]["S"]: item for item in house.items("Orders")}
     house.reconcile()
@@ -329,26 +329,11 @@ def test_an_operator_sees_what_is_under_way_and_one_trades_story(house: House) -
         house.until(each, "closed")
 
 
-def _make_due(house: House, placed: dict[str, Any]) -> None:
-    """As if the time had come to look at this trade; it may be over meanwhile, and need no look."""
-    dynamodb = house.aws("dynamodb")
-    try:
-        dynamodb.update_item(
-            TableName=house.outputs["OrdersTable"],
-            Key={"trade_id": {"S": placed["trade_id"]}},
-            UpdateExpression="SET due_at = :past",
-            ConditionExpression="attribute_exists(due_at)",
-            ExpressionAttributeValues={":past": {"N": "1"}},
-        )
-    except dynamodb.exceptions.ConditionalCheckFailedException:
-        return
-
-
 def _now() -> str:
     return datetime.now(UTC).isoformat()
 
 
 def _closed_by_somebody(house: House, placed: dict[str, Any]) -> bool:
-    _make_due(house, placed)
+    house.make_due(placed["trade_id"])
     house.reconcile()
     return bool(house.view(placed)["status"] == "closed")

@@ -31,6 +31,7 @@ class Snapshot:
     holdings: list[dict[str, Any]] = field(default_factory=list)
     running: dict[str, str] = field(default_factory=dict)  # trade id → the state its running execution is in
     queues: dict[str, int] = field(default_factory=dict)  # name → messages
+    forgetful: bool = False  # the engine was stopped with stream records nobody had read: it forgets them, AWS does not
 
 
 def read(house: House) -> Snapshot:
@@ -74,12 +75,14 @@ def violations(shop: Snapshot) -> list[str]:
     return [f"{check.__name__.strip('_')}: {what}" for check in _CHECKS for what in check(shop)]
 
 
-def assert_sound(house: House) -> None:
+def assert_sound(house: House, *, forgetful: bool = False) -> None:
     """The shop comes to rest, and is sound there. Streams and queues may still be at work when this is called."""
     found: list[str] = []
 
     def sound() -> bool:
-        found[:] = violations(read(house))
+        shop = read(house)
+        shop.forgetful = forgetful
+        found[:] = violations(shop)
         return not found
 
     wait_until(sound, lambda: "\n  ".join([f"{len(found)} violations", *found[:20]]))
@@ -162,6 +165,8 @@ def _timelines_have_no_gap(shop: Snapshot) -> Iterator[str]:
     for trade_id, order in orders.items():
         known = entries[trade_id]
         if sorted(known) != list(range(1, int(order["version"]) + 1)):
+            if shop.forgetful:
+                continue
             yield f"{trade_id} is at version {order['version']}, its timeline has {sorted(known)}"
             continue
         before: Status | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from cardshop.domain.errors import Unavailable
 from cardshop.domain.order import Order
 from cardshop.domain.payment import PaymentEvent
 from cardshop.ports import Channels, Provider
@@ -28,6 +29,8 @@ class AskProvider:
             provider = self.provider(channel.provider)
             ask = provider.close_payment if close else provider.query_payment
             said = ask(channel, payment.payment_id, payment.amount.currency)
-            if said.paid and said.amount is not None:
+            if said.paid and said.amount is None:
+                raise Unavailable("the provider says paid, and not how much")
+            if said.paid:
                 paid.append(said)
         return paid

@@ -1,6 +1,7 @@
-"""Every card that was imported is for sale, set aside, sold or withdrawn: count them all, and name what is missing.
+"""Every card that was imported is for sale, set aside, sold or withdrawn: count them all, and say what is missing.
 
 A card is moved by one transaction from its pool to an order, so nothing can be missing. This is how anyone would know.
+What is derived from the streams (the ledger, the counts that a product lists) is put right where a record was lost.
 """
 
 from __future__ import annotations
@@ -11,18 +12,15 @@ from dataclasses import dataclass
 
 from cardshop.domain.holding import Holding, HoldingState
 from cardshop.domain.holding import holdings as of_order
-from cardshop.domain.product import Batch, BatchStatus
+from cardshop.domain.product import Batch, BatchStatus, Product
 from cardshop.ports import CardPool, Catalogue, Holdings, Orders
+from cardshop.usecases.count_stock import CountStock
 
 
 @dataclass(frozen=True, slots=True)
 class Audited:
     batch: Batch
     missing: int  # cards that are nowhere; below zero: in two places
-
-    @property
-    def sound(self) -> bool:
-        return self.missing == 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,32 +29,41 @@ class AuditStock:
     pool: CardPool
     holdings: Holdings
     orders: Orders
+    count: CountStock
 
     def __call__(self) -> Iterator[Audited]:
-        """Every batch at rest. One that is being sold from while it is counted is left for the next time."""
+        """Every batch at rest. One that does not add up but is being sold from is left for the next time."""
         for product in self.catalogue.everything():
             for batch in self.catalogue.batches(product.sku):
+                if batch.status is BatchStatus.ON_SALE:
+                    self._list_anew(product, batch)
                 if batch.status is not BatchStatus.IMPORTING:
                     yield from self._audit(batch)
 
+    def _list_anew(self, product: Product, batch: Batch) -> None:
+        listed = next((each.counts for each in product.batches if each.batch == batch.batch), ())
+        for pool in batch.pools():
+            if self.pool.count(pool) != (listed[pool.shard] if listed else 0):
+                self.count(pool)
+
     def _audit(self, batch: Batch) -> Iterator[Audited]:
+        self._mend_ledger(batch, {HoldingState.HELD})  # few, and the ones that move
         missing = self._missing(batch)
         if missing:
-            self._mend_ledger(batch)
-            again = self._missing(batch)
-            if again != self._missing(batch):
+            self._mend_ledger(batch, {HoldingState.HELD, HoldingState.SOLD})
+            missing = self._missing(batch)
+            if missing != self._missing(batch):
                 return
-            missing = again
         yield Audited(batch, missing)
 
     def _missing(self, batch: Batch) -> int:
         there = sum(self.pool.count(pool) for pool in batch.pools())
         return batch.cards - there - sum(holding.cards for holding in self.holdings.of(batch))
 
-    def _mend_ledger(self, batch: Batch) -> None:
-        """Held and sold cards as the orders themselves have them: a lost stream record is made good."""
+    def _mend_ledger(self, batch: Batch, states: set[HoldingState]) -> None:
+        """What the ledger has, as the orders themselves have it now."""
         for holding in list(self.holdings.of(batch)):
-            if holding.state is not HoldingState.RELEASED:
+            if holding.state in states:
                 self.holdings.note(self._as_it_is(batch, holding))
 
     def _as_it_is(self, batch: Batch, holding: Holding) -> list[Holding]:

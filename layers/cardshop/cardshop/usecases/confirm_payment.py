@@ -14,7 +14,7 @@ from enum import StrEnum
 from cardshop.domain.errors import NotFound
 from cardshop.domain.money import Money
 from cardshop.domain.order import Order
-from cardshop.domain.payment import UNSETTLED, Channel, Payment, PaymentEvent, PaymentState, trade_id_of
+from cardshop.domain.payment import FUNDING, UNSETTLED, Channel, Payment, PaymentEvent, PaymentState, trade_id_of
 from cardshop.domain.trade import Status
 from cardshop.ports import Channels, Clock, Incident, Orders, Provider, QueuedNotice, Timeline
 from cardshop.usecases.settle_payment import SettlePayment, UnknownPayment
@@ -59,7 +59,7 @@ class ConfirmPayment:
         if not said.paid or said.amount is None:
             self._note("denied", order, payment, channel, event)
             return Outcome.DENIED
-        if event.amount is not None and _less(event.amount, min(payment.amount, said.amount, key=lambda it: it.minor)):
+        if event.amount is not None and _less(event.amount, _expected(payment, said.amount)):
             return self._mismatch("wrong_amount", order, payment, channel, event)
         order, new = self.settle(said)
         return _outcome(order, payment.payment_id) if new else Outcome.REPEATED
@@ -98,11 +98,18 @@ def _misfit(event: PaymentEvent, payment: Payment, channel: Channel, provider: P
     return "wrong_channel" if payment.channel != channel.name else None
 
 
+def _expected(payment: Payment, received: Money) -> Money:
+    """The least that a notice may name: what was asked, or what the provider's books have if that is less."""
+    return received if _less(received, payment.amount) else payment.amount
+
+
 def _outcome(order: Order, payment_id: str) -> Outcome:
     payment = order.payment(payment_id)
+    if payment is None or payment.state not in FUNDING:
+        return Outcome.IRREGULAR
     if order.status is Status.AWAITING_STOCK:
         return Outcome.AWAITS_STOCK
-    return Outcome.ACCEPTED if payment and payment.state is PaymentState.ACCEPTED else Outcome.IRREGULAR
+    return Outcome.ACCEPTED if payment.state is PaymentState.ACCEPTED else Outcome.IRREGULAR
 
 
 def _less(given: Money, wanted: Money) -> bool:

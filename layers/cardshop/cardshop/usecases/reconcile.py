@@ -21,7 +21,6 @@ from cardshop.usecases.complete_trade import CompleteTrade
 from cardshop.usecases.fill_orders import FillOrders
 from cardshop.usecases.settle_payment import SettlePayment
 
-_MAY_BE_PAID = frozenset({Status.PENDING_PAYMENT, Status.PAYMENT_FAILED, Status.CLOSED, Status.ON_HOLD})
 _STOPPED_WITHIN = 3_600_000  # milliseconds: an execution that ended so long ago has been looked at
 _UNANSWERED = 3  # times in a row; then no provider is asked any more in this run
 
@@ -34,6 +33,7 @@ class Report:
 
     counts: Counter[str] = field(default_factory=Counter)
     errors: list[tuple[str, str]] = field(default_factory=list)  # (trade id, code)
+    silence: int = 0  # asks at providers in a row that were not answered
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,26 +75,29 @@ class Reconcile:
             return
         report.counts["looked"] += 1
         due = order.due_at is not None and order.due_at <= self.clock()
+        asked = False
         try:
             order = self._asked(order, report)
+            asked = True
             report.counts["without_cards"] += order.status in HOLDS_CARDS and not order.has_its_cards
             self._drive(order, report)
         finally:
             if due:
-                self._note_next_look(trade_id)
+                self._note_next_look(trade_id, asked=asked)
 
     def _asked(self, order: Order, report: Report) -> Order:
         """The order, with the money of a payment whose notice never came."""
-        if order.status not in _MAY_BE_PAID or not order.unsettled:
+        if not order.unsettled:
             return order
-        if report.counts["unanswered"] >= _UNANSWERED:
+        if report.silence >= _UNANSWERED:
             raise Unavailable("the provider has not answered in this run")
         try:
             paid = self.ask(order)
         except Unavailable:
+            report.silence += 1
             report.counts["unanswered"] += 1
             raise
-        report.counts["unanswered"] = 0
+        report.silence = 0
         for said in paid:
             order, new = self.settle(said)
             report.counts["settled"] += new
@@ -132,7 +135,8 @@ class Reconcile:
         except (OrderPaid, OrderAwaitsStock):
             self.workflow.take_over(order.trade_id, anew=True)
 
-    def _note_next_look(self, trade_id: str) -> None:
-        order = self.orders.find(trade_id)
-        if order is not None and order.due_at is not None and order.due_at <= self.clock():
-            self.orders.note(replace(order, due_at=looks.after_look(order, self.clock())))
+    def _note_next_look(self, trade_id: str, *, asked: bool) -> None:
+        """A look at which nobody answered does not count: the next one is soon."""
+        order, now = self.orders.find(trade_id), self.clock()
+        if order is not None and order.due_at is not None and order.due_at <= now:
+            self.orders.note(replace(order, due_at=looks.after_look(order, now) if asked else now + looks.SOON))
