@@ -23,6 +23,9 @@ operator-token: .ready ## print a one-hour operator token (STACK=name for a stac
 test: .ready ## everything, from nothing, beside a running `make up`
 	@$(RUN) -m pytest
 
+bench: .ready ## the figures: speed, cost per order, growth; compared with benchmarks/baseline.json (ARGS="--only cost")
+	@$(RUN) -m benchmarks $(ARGS)
+
 check: .ready ## ruff, mypy --strict, sam validate --lint, cfn-lint
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
@@ -62,4 +65,4 @@ lock: .ready ## resolve the pinned requirements anew
 	@.engine-venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $<
 	@touch $@
 
-.PHONY: help demo up down operator-token test check deploy lock .ready
+.PHONY: help demo up down operator-token test bench check deploy lock .ready

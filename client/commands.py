@@ -65,7 +65,11 @@ def load(api: str | None, file: IO[bytes], sku: str) -> None:
     views.console().print(views.loaded(answer, already))
 
 
-@cardshop.command()
+#: A batch's id may begin with a dash.
+_ANY_BATCH = {"ignore_unknown_options": True}
+
+
+@cardshop.command(context_settings=_ANY_BATCH)
 @click.argument("sku")
 @click.argument("batch")
 @click.pass_obj
@@ -77,7 +81,7 @@ def withdraw(api: str | None, sku: str, batch: str) -> None:
     _set(api, sku, batch, "withdrawn")
 
 
-@cardshop.command()
+@cardshop.command(context_settings=_ANY_BATCH)
 @click.argument("sku")
 @click.argument("batch")
 @click.pass_obj

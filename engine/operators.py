@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import getpass
-import os
 import sys
 from typing import Any
 
-import boto3
-from botocore.exceptions import BotoCoreError, ClientError
-
+from engine import stacks
 from engine.processes import PROJECT, EngineError, Home
 
 sys.path.insert(0, str(PROJECT / "layers" / "cardshop"))
@@ -38,16 +35,10 @@ def token(secrets_manager: Any, key_arn: str, subject: str) -> str:
 
 
 def token_of_stack(home: Home, stack: str) -> str:
-    """From the local engine if it is up and no AWS profile or endpoint was chosen; else from AWS itself."""
-    chosen = any(os.environ.get(name) for name in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_ENDPOINT_URL"))
-    if not chosen and (home.path / "engine.pid").exists():
-        os.environ.update({name: value for name, value in home.aws_env.items() if name.startswith("AWS_")})
-    session = boto3.Session()
-    try:
-        (described,) = session.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
-        key = {each["OutputKey"]: each["OutputValue"] for each in described["Outputs"]}["OperatorTokenKey"]
-        return token(session.client("secretsmanager"), key, getpass.getuser())
-    except KeyError as error:
-        raise EngineError(f"the stack {stack} is not a Cardshop") from error
-    except (BotoCoreError, ClientError) as error:
-        raise EngineError(f"no token of the stack {stack}: {error}") from error
+    """A one-hour operator token. `stack`: its name, here or on AWS (`stacks.opened`)."""
+    with stacks.opened(home, stack) as found:
+        (described,) = found.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
+        outputs = {each["OutputKey"]: each["OutputValue"] for each in described.get("Outputs", ())}
+        if "OperatorTokenKey" not in outputs:
+            raise EngineError(f"the stack {stack} is not a Cardshop")
+        return token(found.client("secretsmanager"), outputs["OperatorTokenKey"], getpass.getuser())

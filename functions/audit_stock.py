@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from typing import Any
 
@@ -22,7 +23,14 @@ metrics = Metrics(namespace="Cardshop", service="cardshop")
 @cache
 def _audit() -> AuditStock:
     catalogue, pool = DynamoCatalogue(), DynamoPool()
-    return AuditStock(catalogue, pool, DynamoHoldings(), DynamoOrders(), CountStock(catalogue, pool))
+    return AuditStock(
+        catalogue=catalogue,
+        pool=pool,
+        holdings=DynamoHoldings(),
+        orders=DynamoOrders(),
+        count=CountStock(catalogue, pool),
+        pause_seconds=float(os.environ["PAUSE_SECONDS"]),
+    )
 
 
 @logger.inject_lambda_context(clear_state=True)

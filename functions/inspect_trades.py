@@ -32,7 +32,7 @@ def under_way() -> Response[str]:
     operator(door)
     given = door.app.current_event.query_string_parameters or {}
     limit, after, status = given.get("limit", str(_PAGE)), given.get("after"), given.get("status")
-    if not limit.isascii() or not limit.isdecimal() or not 1 <= int(limit) <= _MOST:
+    if not re.fullmatch(r"[0-9]{1,3}", limit) or not 1 <= int(limit) <= _MOST:
         raise Unprocessable(f"limit: 1 to {_MOST}")
     if after is not None and not _CURSOR.fullmatch(after):
         raise Unprocessable("after: the `next` of an answer")

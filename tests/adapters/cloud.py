@@ -138,9 +138,15 @@ class Waiting(set[str]):
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         super().__init__()
         self.refusal = "TaskTimedOut"
-        patch.setattr(StepFunctionBackend, "send_task_success", lambda _, token, output: self._succeed(token))
+        self.failed: list[tuple[str, str]] = []  # (token, error)
+        patch.setattr(StepFunctionBackend, "send_task_success", lambda _, token, output: self._end(token))
+        patch.setattr(StepFunctionBackend, "send_task_failure", lambda _, token, error=None: self._fail(token, error))
 
-    def _succeed(self, token: str) -> None:
+    def _end(self, token: str) -> None:
         if token not in self:
             raise AWSError("no state waits with this token", self.refusal)
         self.remove(token)
+
+    def _fail(self, token: str, error: str) -> None:
+        self._end(token)
+        self.failed.append((token, error))

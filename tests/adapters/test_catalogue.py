@@ -10,8 +10,7 @@ from cardshop.adapters.catalogue import DynamoCatalogue, DynamoChannelSettings
 from cardshop.domain.errors import Changed, NotFound, Unavailable
 from cardshop.domain.money import Money
 from cardshop.domain.payment import Channel
-from cardshop.domain.product import Batch, Product
-from cardshop.ports import ImportedBatch
+from cardshop.domain.product import Batch, BatchStatus, Listed, Product
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -20,8 +19,10 @@ from tests.domain.builders import NOW, PRICE, SKU, url_safe
 
 pytestmark = pytest.mark.usefixtures("cloud")
 
-BATCH = ImportedBatch(SKU, "batch-1", shards=2, cards=5, on_sale=True, created_at=NOW)
-NOTED = replace(BATCH, cards=0, on_sale=False)
+NOTED = Batch(SKU, "batch-1", BatchStatus.IMPORTING, shards=2, cards=0, created_at=NOW)
+IMPORTED = replace(NOTED, cards=5)  # as its import knows it at its end
+ON_SALE = replace(IMPORTED, status=BatchStatus.ON_SALE)
+WITHDRAWN = replace(IMPORTED, status=BatchStatus.WITHDRAWN)
 
 
 @pytest.fixture
@@ -38,9 +39,9 @@ def found(catalogue: DynamoCatalogue) -> Product:
     return product
 
 
-def put_on_sale(catalogue: DynamoCatalogue, batch: ImportedBatch = BATCH, counts: tuple[int, ...] = (3, 2)) -> Product:
+def put_on_sale(catalogue: DynamoCatalogue, batch: Batch = IMPORTED, counts: tuple[int, ...] = (3, 2)) -> Product:
     catalogue.begin_batch(batch)
-    catalogue.put_on_sale(batch, counts)
+    assert catalogue.put_on_sale(batch, counts)
     return found(catalogue)
 
 
@@ -65,37 +66,92 @@ def test_the_products_on_sale_come_by_sku_without_hidden_ones_batches_or_channel
     for sku, on_sale in (("zelda", True), ("hidden", False), ("Alpha", True)):
         catalogue.save(Product(sku, sku, PRICE, on_sale))
     assert [product.sku for product in catalogue.on_sale()] == ["Alpha", SKU, "zelda"]
+    assert [product.sku for product in catalogue.everything()] == ["Alpha", "hidden", SKU, "zelda"]
 
 
 # ---- batches ----
 
 
 def test_a_batch_is_noted_once(catalogue: DynamoCatalogue) -> None:
-    catalogue.begin_batch(BATCH)
+    catalogue.begin_batch(NOTED)
     assert catalogue.batch(SKU, "batch-1") == NOTED
-    catalogue.begin_batch(replace(BATCH, shards=9, created_at=NOW + 1))
+    catalogue.begin_batch(replace(NOTED, shards=9, created_at=NOW + 1))
     assert catalogue.batch(SKU, "batch-1") == NOTED
     assert catalogue.batch(SKU, "unknown") is None
     assert found(catalogue).batches == ()
 
 
+def test_an_import_is_followed_until_it_ends(catalogue: DynamoCatalogue) -> None:
+    """A slow twin's note does not put the count back that the batch went on sale with."""
+    catalogue.begin_batch(NOTED)
+    catalogue.advance_batch(replace(NOTED, cards=3))
+    assert catalogue.batch(SKU, "batch-1") == replace(NOTED, cards=3)
+    put_on_sale(catalogue)
+    catalogue.advance_batch(replace(NOTED, cards=3))
+    assert catalogue.batch(SKU, "batch-1") == ON_SALE
+
+
+def test_an_import_that_added_nothing_is_forgotten_and_no_other_batch_is(catalogue: DynamoCatalogue) -> None:
+    catalogue.begin_batch(NOTED)
+    catalogue.drop_batch(NOTED)
+    catalogue.drop_batch(NOTED)
+    assert catalogue.batch(SKU, "batch-1") is None
+    put_on_sale(catalogue)
+    catalogue.drop_batch(NOTED)
+    assert catalogue.batch(SKU, "batch-1") == ON_SALE
+
+
+def test_noting_how_far_a_dropped_import_is_does_not_bring_it_back(catalogue: DynamoCatalogue) -> None:
+    catalogue.advance_batch(replace(NOTED, cards=3))
+    assert catalogue.batch(SKU, "batch-1") is None
+
+
+def test_a_products_batches_come_by_age(catalogue: DynamoCatalogue) -> None:
+    for batch, created_at in (("c", NOW), ("a", NOW + 1), ("b", NOW - 1), ("d", NOW)):
+        catalogue.begin_batch(replace(NOTED, batch=batch, created_at=created_at))
+    catalogue.begin_batch(replace(NOTED, sku="another"))
+    assert [batch.batch for batch in catalogue.batches(SKU)] == ["b", "c", "d", "a"]
+    assert catalogue.batches("unknown") == []
+
+
 def test_a_batch_goes_on_sale_once(catalogue: DynamoCatalogue) -> None:
     """Given a batch on sale some of whose cards are sold, putting it on sale again does not count them back in."""
     put_on_sale(catalogue)
-    assert catalogue.batch(SKU, "batch-1") == BATCH
-    catalogue.counted(found(catalogue), Batch("batch-1", (0, 1)))
-    catalogue.put_on_sale(BATCH, (3, 2))
-    assert found(catalogue).batches == (Batch("batch-1", (0, 1)),)
-    catalogue.begin_batch(BATCH)
-    assert catalogue.batch(SKU, "batch-1") == BATCH
+    assert catalogue.batch(SKU, "batch-1") == ON_SALE
+    catalogue.counted(found(catalogue), Listed("batch-1", (0, 1)))
+    assert catalogue.put_on_sale(IMPORTED, (3, 2)) is False
+    assert found(catalogue).batches == (Listed("batch-1", (0, 1)),)
+    catalogue.begin_batch(NOTED)
+    assert catalogue.batch(SKU, "batch-1") == ON_SALE
+
+
+def test_a_withdrawn_batch_is_listed_no_more_and_comes_back_as_it_is_counted_then(catalogue: DynamoCatalogue) -> None:
+    before = put_on_sale(catalogue)
+    assert catalogue.withdraw(ON_SALE) is True
+    assert catalogue.batch(SKU, "batch-1") == WITHDRAWN
+    assert (found(catalogue).batches, found(catalogue).quantity) == ((), 0)
+    assert found(catalogue).stock_version > before.stock_version, "a count that is on its way comes too late"
+    assert catalogue.withdraw(ON_SALE) is False
+    assert catalogue.put_on_sale(WITHDRAWN, (1, 2)) is True
+    assert catalogue.batch(SKU, "batch-1") == ON_SALE
+    assert found(catalogue).batches == (Listed("batch-1", (1, 2)),)
+
+
+def test_a_batch_that_somebody_moved_meanwhile_is_not_moved(catalogue: DynamoCatalogue) -> None:
+    """An import that ends late does not put back on sale what an operator has withdrawn."""
+    put_on_sale(catalogue)
+    catalogue.withdraw(ON_SALE)
+    before = found(catalogue)
+    assert catalogue.put_on_sale(IMPORTED, (3, 2)) is False
+    assert (catalogue.batch(SKU, "batch-1"), found(catalogue)) == (WITHDRAWN, before)
 
 
 def test_a_batch_of_a_product_that_is_not_there_does_not_go_on_sale(catalogue: DynamoCatalogue) -> None:
-    lost = replace(BATCH, sku="unknown")
+    lost = replace(NOTED, sku="unknown")
     catalogue.begin_batch(lost)
     with pytest.raises(NotFound):
         catalogue.put_on_sale(lost, (3, 2))
-    assert catalogue.batch("unknown", "batch-1") == replace(NOTED, sku="unknown")
+    assert catalogue.batch("unknown", "batch-1") == lost
     assert catalogue.find("unknown") is None
 
 
@@ -104,7 +160,7 @@ def test_a_batch_of_a_product_that_is_not_there_does_not_go_on_sale(catalogue: D
 def test_a_batch_may_have_any_id_an_import_can_make(catalogue: DynamoCatalogue, names: list[str]) -> None:
     before = {batch.batch for batch in found(catalogue).batches}
     for name in names:
-        put_on_sale(catalogue, replace(BATCH, batch=name))
+        put_on_sale(catalogue, replace(IMPORTED, batch=name))
     assert {batch.batch for batch in found(catalogue).batches} == before | set(names)
 
 
@@ -113,30 +169,30 @@ def test_a_batch_may_have_any_id_an_import_can_make(catalogue: DynamoCatalogue, 
 
 def test_a_count_is_listed_and_a_batch_at_zero_is_dropped(catalogue: DynamoCatalogue) -> None:
     first = put_on_sale(catalogue)
-    catalogue.counted(first, Batch("batch-1", (3, 1)))
+    catalogue.counted(first, Listed("batch-1", (3, 1)))
     second = found(catalogue)
-    assert (second.batches, second.quantity) == ((Batch("batch-1", (3, 1)),), 4)
+    assert (second.batches, second.quantity) == ((Listed("batch-1", (3, 1)),), 4)
     assert second.stock_version == first.stock_version + 1
-    catalogue.counted(second, Batch("batch-1", (0, 0)))
+    catalogue.counted(second, Listed("batch-1", (0, 0)))
     assert found(catalogue).batches == ()
-    catalogue.counted(found(catalogue), Batch("batch-1", (0, 1)))
-    assert found(catalogue).batches == (Batch("batch-1", (0, 1)),)
+    catalogue.counted(found(catalogue), Listed("batch-1", (0, 1)))
+    assert found(catalogue).batches == (Listed("batch-1", (0, 1)),)
 
 
 def test_a_count_of_an_older_list_is_refused(catalogue: DynamoCatalogue) -> None:
     """Given two who read the same list, when both count, then the second is told and nothing of it is written."""
     read = put_on_sale(catalogue)
-    catalogue.counted(read, Batch("batch-1", (2, 2)))
+    catalogue.counted(read, Listed("batch-1", (2, 2)))
     with pytest.raises(Changed):
-        catalogue.counted(read, Batch("batch-1", (3, 1)))
-    assert found(catalogue).batches == (Batch("batch-1", (2, 2)),)
+        catalogue.counted(read, Listed("batch-1", (3, 1)))
+    assert found(catalogue).batches == (Listed("batch-1", (2, 2)),)
 
 
 def test_a_batch_that_goes_on_sale_makes_counts_before_it_stale(catalogue: DynamoCatalogue) -> None:
     read = put_on_sale(catalogue)
-    put_on_sale(catalogue, replace(BATCH, batch="batch-2"))
+    put_on_sale(catalogue, replace(IMPORTED, batch="batch-2"))
     with pytest.raises(Changed):
-        catalogue.counted(read, Batch("batch-1", (0, 0)))
+        catalogue.counted(read, Listed("batch-1", (0, 0)))
 
 
 # ---- channels ----
@@ -158,10 +214,15 @@ def test_a_store_that_fails_is_unavailable_whatever_is_asked(catalogue: DynamoCa
         lambda: catalogue.find(SKU),
         catalogue.on_sale,
         lambda: catalogue.save(read),
+        catalogue.everything,
         lambda: catalogue.batch(SKU, "batch-1"),
-        lambda: catalogue.begin_batch(BATCH),
-        lambda: catalogue.put_on_sale(BATCH, (1, 1)),
-        lambda: catalogue.counted(read, Batch("batch-1", (1, 1))),
+        lambda: catalogue.batches(SKU),
+        lambda: catalogue.begin_batch(NOTED),
+        lambda: catalogue.advance_batch(NOTED),
+        lambda: catalogue.drop_batch(NOTED),
+        lambda: catalogue.put_on_sale(IMPORTED, (1, 1)),
+        lambda: catalogue.withdraw(ON_SALE),
+        lambda: catalogue.counted(read, Listed("batch-1", (1, 1))),
         lambda: DynamoChannelSettings().find("epay"),
     ):
         with pytest.raises(Unavailable):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -13,15 +13,28 @@ from cardshop.adapters.tables import PoolItem
 from cardshop.domain.card import Card
 from cardshop.domain.errors import Changed, Unavailable
 from cardshop.domain.money import Money
-from cardshop.domain.order import Order
-from cardshop.domain.payment import Payment, PaymentState, payment_id
+from cardshop.domain.order import PROVIDER, Order
+from cardshop.domain.payment import payment_id
 from cardshop.domain.trade import Status
 from cardshop.ports import CardTaken, OrderExists
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.adapters.cloud import items, table_name
-from tests.domain.builders import BUYER, FINGERPRINT, NOW, TRADE_ID, cards, moments, orders, paid, placed
+from tests.domain.builders import (
+    AFTER_SALE_MS,
+    BUYER,
+    FINGERPRINT,
+    NOW,
+    SKU,
+    TRADE_ID,
+    cards,
+    delivered,
+    moments,
+    orders,
+    paid,
+    placed,
+)
 
 pytestmark = pytest.mark.usefixtures("cloud")
 
@@ -61,9 +74,39 @@ def write_token(trade_id: str, token: str) -> None:
     )
 
 
-def attributes() -> dict[str, Any]:
-    (item,) = items("OrdersTable")
+def attributes(trade_id: str = TRADE_ID) -> dict[str, Any]:
+    (item,) = [item for item in items("OrdersTable") if item["trade_id"]["S"] == trade_id]
     return item
+
+
+def trade(shard: str, number: int = 0) -> str:
+    """The trade id of this number that begins with this character."""
+    return shard + "abcdefghij"[number] * 25
+
+
+def another(trade_id: str, *, due_at: int | None = NOW, created_at: int = NOW) -> Order:
+    """An order of this id, for a card of its own."""
+    order = placed(trade_id=trade_id, held=cards(1, batch=f"batch-{trade_id}"))
+    return replace(order, due_at=due_at, created_at=created_at)
+
+
+def closed(order: Order) -> Order:
+    """Placed and closed."""
+    order = place(order)
+    return DynamoOrders().record(order, order.closed(NOW))
+
+
+def awaiting(order: Order, lacking: str = SKU) -> Order:
+    """Placed, closed, and paid when there were no cards."""
+    order = closed(order)
+    payment = order.payments[0]
+    late = order.settled(payment.payment_id, payment.amount, None, NOW, lacking=lacking)
+    return DynamoOrders().record(order, late)
+
+
+def given_waiting(order: Order, new: tuple[Card, ...]) -> Order:
+    """The order that awaited stock, with these cards."""
+    return DynamoOrders().record(order, order.delivered(NOW, AFTER_SALE_MS, cards=new))
 
 
 # ---- place ----
@@ -83,11 +126,12 @@ def test_an_order_is_read_as_it_was_written_through_its_whole_life(order: Order,
     payment = order.payments[0]
     for after in (
         short := order.settled(payment.payment_id, Money(0, payment.amount.currency), "参考", at),
-        again := replace(short, version=3, last_change=replace(short.last_change, version=3), payments=order.payments),
-        accepted := again.settled(payment.payment_id, payment.amount, None, at + 1),
-        delivered := accepted.delivered(at + 2),
-        revealed := delivered.revealed(at + 3, BUYER),
-        revealed.completed(at + 4),
+        reopened := short.reopened("another", BUYER, at + 1),
+        accepted := reopened.settled(payment_id(order.trade_id, 2), payment.amount, None, at + 2),
+        waiting := accepted.short_of_cards(at + 3, order.lines[0].sku),
+        given := waiting.delivered(at + 4, AFTER_SALE_MS),
+        revealed := given.revealed(at + 5, BUYER),
+        revealed.completed(at + 6),
     ):
         assert store.record(order, after) == after
         assert store.find(order.trade_id) == after
@@ -185,49 +229,111 @@ def test_a_closed_orders_cards_are_back_in_their_pools_under_new_keys() -> None:
     assert not {card.place for card in before} & {item["place"]["S"] for item in items("StockTable")}
 
 
-def test_cards_newly_named_leave_their_pool_with_the_change() -> None:
-    order = place(placed())
-    closed = DynamoOrders().record(order, order.closed(NOW))
+def test_a_late_payments_new_cards_leave_their_pool_with_the_change() -> None:
+    order = closed(placed())
     new = cards(1, batch="batch-2")
     put(new)
-    payment = Payment(payment_id(TRADE_ID, 1), "epay", order.amount, PaymentState.LATE, order.amount)
-    late = replace(
-        closed,
-        status=Status.PAID,
-        version=3,
-        cards=new,
-        payments=(payment,),
-        last_change=replace(closed.last_change, version=3, what="paid", status=Status.PAID),
-    )
-    DynamoOrders().record(closed, late)
+    payment = order.payments[0]
+    late = order.settled(payment.payment_id, payment.amount, "T1", NOW, cards=new)
+    assert DynamoOrders().record(order, late) == named(late)
     assert DynamoOrders().find(TRADE_ID) == named(late)
-    assert for_sale() == [(order.cards[0].pool.key, order.cards[0].card_id)]
+    assert for_sale() == [(card.pool.key, card.card_id) for card in cards(1)]
 
 
-def test_a_newly_named_card_that_is_gone_leaves_the_order_as_it_was() -> None:
-    order = place(placed())
-    closed = DynamoOrders().record(order, order.closed(NOW))
+def test_one_new_card_that_is_gone_leaves_the_order_and_the_pool_as_they_were() -> None:
+    order = closed(placed(2))
+    there, gone = cards(2, batch="batch-2")
+    put([there])
+    payment = order.payments[0]
     with pytest.raises(CardTaken):
-        DynamoOrders().record(closed, replace(closed, version=3, cards=cards(1, batch="batch-2")))
-    assert DynamoOrders().find(TRADE_ID) == closed
+        DynamoOrders().record(order, order.settled(payment.payment_id, payment.amount, None, NOW, cards=(there, gone)))
+    assert DynamoOrders().find(TRADE_ID) == order
+    assert (there.pool.key, there.card_id) in for_sale()
 
 
-def test_the_machines_token_stays_while_the_order_is_paid_and_goes_with_its_delivery() -> None:
+@pytest.mark.parametrize("gone", [False, True], ids=["its cards are there", "its cards are gone too"])
+def test_who_claims_for_an_order_that_changed_is_told_so_whatever_became_of_the_cards(gone: bool) -> None:
+    """`CardTaken` is worth another look at the stock; here the order itself is to be looked at again."""
+    order = awaiting(placed())
+    first, second = cards(1, batch="batch-2"), cards(1, batch="batch-3")
+    put(first)
+    filled = given_waiting(order, first)
+    if not gone:
+        put(second)
+    before = for_sale()
+    with pytest.raises(Changed):
+        given_waiting(order, second)
+    assert DynamoOrders().find(TRADE_ID) == filled
+    assert for_sale() == before
+
+
+def test_an_order_that_awaited_stock_is_delivered_with_cards_that_leave_their_pool() -> None:
+    order = awaiting(placed(2))
+    new = cards(3, batch="batch-2")
+    put(new)
+    filled = given_waiting(order, new[:2])
+    assert (filled.status, filled.lacking, len(filled.cards)) == (Status.DELIVERED, None, 2)
+    assert DynamoOrders().find(TRADE_ID) == filled
+    assert (new[2].pool.key, new[2].card_id) in for_sale()
+    assert not {card.card_id for card in new[:2]} & {card_id for _, card_id in for_sale()}
+
+
+# ---- the machine's token ----
+
+
+def test_what_is_stored_is_answered_with_a_token_written_since_the_order_was_read() -> None:
+    """So that the machine can be woken: the token came between the read and the write, and is no change."""
     order = place(placed())
     write_token(TRADE_ID, "token")
-    # read before the token was written: what is stored is answered, so that the machine can be woken
     after = DynamoOrders().record(order, paid(order))
     assert (after.status, after.task_token) == (Status.PAID, "token")
     assert DynamoOrders().find(TRADE_ID) == after
-    delivered = DynamoOrders().record(after, after.delivered(NOW))
-    assert delivered.task_token is None
-    assert "task_token" not in attributes()
 
 
-def test_a_change_within_a_state_keeps_the_machines_token() -> None:
-    order = place(placed())
+def _pending() -> Order:
+    return place(placed())
+
+
+def _paid() -> Order:
+    order = _pending()
+    return DynamoOrders().record(order, paid(order))
+
+
+def _delivered() -> Order:
+    order = _paid()
+    return DynamoOrders().record(order, delivered(order))
+
+
+def _failed() -> Order:
+    order = _pending()
+    return DynamoOrders().record(order, order.failed(NOW, BUYER))
+
+
+#: what happens → (the order before, the change, whether the machine's token is still there to wake it with)
+MOVES: dict[str, tuple[Callable[[], Order], Callable[[Order], Order], bool]] = {
+    "a payment comes": (_pending, paid, True),
+    "the buyer cancels": (_pending, lambda order: order.failed(NOW, BUYER), True),
+    "the buyer pays again": (_pending, lambda order: order.reopened("epay", BUYER, NOW), True),
+    "the window is over": (_pending, lambda order: order.closed(NOW), False),
+    "a failure is settled": (_failed, lambda order: order.closed(NOW), False),
+    "money comes for a failed payment": (_failed, lambda order: order.closed(NOW, PROVIDER), True),
+    "cards are delivered": (_paid, delivered, False),
+    "there are no cards": (_paid, lambda order: order.short_of_cards(NOW, SKU), False),
+    "stock comes": (lambda: awaiting(placed()), lambda order: order.delivered(NOW, AFTER_SALE_MS, cards=()), True),
+    "the buyer reveals": (_delivered, lambda order: order.revealed(NOW, BUYER), True),
+    "the buyer confirms": (_delivered, lambda order: order.completed(NOW, BUYER), True),
+    "the after-sale window is over": (_delivered, lambda order: order.completed(NOW), False),
+}
+
+
+@pytest.mark.parametrize("move", list(MOVES))
+def test_a_token_stays_with_whoever_wakes_the_machine_and_goes_when_it_moves_on_itself(move: str) -> None:
+    given, change, stays = MOVES[move]
+    order = given()
     write_token(TRADE_ID, "token")
-    assert DynamoOrders().record(order, order.revealed(NOW, BUYER)).task_token == "token"
+    after = DynamoOrders().record(order, change(order))
+    assert after.task_token == ("token" if stays else None)
+    assert ("task_token" in attributes()) is stays
 
 
 # ---- holds ----
@@ -260,6 +366,152 @@ def test_a_change_that_leaves_the_order_unpaid_keeps_its_hold() -> None:
     assert DynamoOrders().holds("address", "a", 9) == [order.expires_at]
 
 
+# ---- trades to be looked at ----
+
+EVERY_SHARD = "abcdefghijklmnopqrstuvwxyz234567"
+
+
+def test_trades_that_are_due_by_then_are_found_whatever_their_ids() -> None:
+    for shard in EVERY_SHARD:
+        place(another(trade(shard), due_at=NOW))
+    place(another(trade("a", 2), due_at=NOW + 1))
+    place(another(trade("a", 3), due_at=None))
+    assert sorted(DynamoOrders().due(NOW)) == sorted(trade(shard) for shard in EVERY_SHARD)
+    assert list(DynamoOrders().due(NOW - 1)) == []
+    assert len(list(DynamoOrders().due(NOW + 1))) == len(EVERY_SHARD) + 1
+
+
+def test_a_trade_that_is_over_is_never_due() -> None:
+    order = place(replace(placed(), due_at=NOW))
+    order = DynamoOrders().record(order, paid(order))
+    assert list(DynamoOrders().due(NOW)) == [TRADE_ID], "a payment leaves it to be looked at"
+    order = DynamoOrders().record(order, delivered(order, NOW))
+    assert (list(DynamoOrders().due(NOW)), list(DynamoOrders().due(NOW + AFTER_SALE_MS))) == ([], [TRADE_ID])
+    DynamoOrders().record(order, order.completed(NOW))
+    assert list(DynamoOrders().due(NOW + AFTER_SALE_MS)) == []
+    assert not {"due_at", "due_shard"} & attributes().keys()
+
+
+def test_a_note_moves_the_next_look_and_is_no_change() -> None:
+    order = place(replace(placed(), due_at=NOW))
+    DynamoOrders().note(replace(order, due_at=NOW + 5))
+    assert DynamoOrders().find(TRADE_ID) == replace(order, due_at=NOW + 5)
+    assert (list(DynamoOrders().due(NOW)), list(DynamoOrders().due(NOW + 5))) == ([], [TRADE_ID])
+
+
+def test_a_note_that_nobody_need_look_takes_the_trade_out_of_the_index() -> None:
+    order = closed(replace(placed(), due_at=NOW))
+    assert order.due_at is not None
+    DynamoOrders().note(replace(order, due_at=None))
+    assert not {"due_at", "due_shard"} & attributes().keys()
+    DynamoOrders().note(replace(order, due_at=NOW))
+    assert list(DynamoOrders().due(NOW)) == [TRADE_ID]
+
+
+@pytest.mark.parametrize("change", [paid, lambda order: order.closed(NOW)], ids=["paid", "closed"])
+def test_a_note_on_an_order_that_changed_meanwhile_is_dropped(change: Callable[[Order], Order]) -> None:
+    order = place(replace(placed(), due_at=NOW))
+    after = DynamoOrders().record(order, change(order))
+    DynamoOrders().note(replace(order, due_at=1, lacking=SKU))
+    assert DynamoOrders().find(TRADE_ID) == after
+
+
+def test_a_note_on_an_order_that_is_not_there_makes_none() -> None:
+    DynamoOrders().note(replace(placed(), due_at=1))
+    assert items("OrdersTable") == []
+
+
+def test_a_token_written_meanwhile_does_not_hinder_a_note_and_is_kept() -> None:
+    order = place(replace(placed(), due_at=NOW))
+    write_token(TRADE_ID, "token")
+    DynamoOrders().note(replace(order, due_at=NOW + 5))
+    assert DynamoOrders().find(TRADE_ID) == replace(order, due_at=NOW + 5, task_token="token")
+
+
+# ---- trades that await stock ----
+
+
+def test_trades_that_await_stock_are_found_by_what_they_lack_the_oldest_order_first() -> None:
+    for number, created_at in enumerate([3000, 1000, 2000]):
+        awaiting(another(trade("a", number), created_at=created_at))
+    awaiting(another(trade("b")), lacking="another-sku")
+    place(another(trade("c")))
+    oldest_first = [trade("a", 1), trade("a", 2), trade("a", 0)]
+    assert list(DynamoOrders().awaiting(SKU)) == oldest_first
+    assert list(DynamoOrders().awaiting("another-sku")) == [trade("b")]
+    assert list(DynamoOrders().awaiting("unknown")) == []
+
+
+def test_a_trade_that_lacks_another_card_by_now_is_found_by_that_one() -> None:
+    order = awaiting(placed())
+    DynamoOrders().note(replace(order, lacking="another-sku"))
+    assert list(DynamoOrders().awaiting(SKU)) == []
+    assert list(DynamoOrders().awaiting("another-sku")) == [TRADE_ID]
+    assert DynamoOrders().find(TRADE_ID) == replace(order, lacking="another-sku")
+
+
+def test_a_trade_that_has_its_cards_awaits_nothing() -> None:
+    order = awaiting(placed())
+    new = cards(1, batch="batch-2")
+    put(new)
+    given_waiting(order, new)
+    assert list(DynamoOrders().awaiting(SKU)) == []
+    assert "lacking" not in attributes()
+
+
+# ---- trades that are under way ----
+
+
+def pages(limit: int) -> list[list[str]]:
+    """Trade ids, a page at a time, to the end."""
+    told: list[list[str]] = []
+    after: str | None = None
+    while len(told) < 20:
+        found, after = DynamoOrders().under_way(limit, after)
+        told.append([order.trade_id for order in found])
+        if after is None:
+            return told
+    raise AssertionError("there is always one more page")
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 7, 100])
+def test_every_trade_under_way_is_on_one_page_however_the_pages_are_cut(limit: int) -> None:
+    """Across shards, within one of them, and with two that are due at the same moment."""
+    expected = [trade("a", number) for number in range(4)] + [trade("m"), trade("z"), trade("3"), trade("7")]
+    for number, trade_id in enumerate(expected):
+        place(another(trade_id, due_at=NOW + number // 2))
+    place(another(trade("b"), due_at=None))
+    told = pages(limit)
+    assert sorted(trade_id for page in told for trade_id in page) == sorted(expected)
+    assert {len(page) for page in told[:-1]} <= {limit}
+
+
+def test_trades_under_way_are_told_as_they_are() -> None:
+    """Given an index that knows no more than that there is a trade, the orders are read whole."""
+    order = place(replace(placed(2), due_at=NOW))
+    assert DynamoOrders().under_way(9, None) == ([order], None)
+    order = DynamoOrders().record(order, paid(order))
+    assert DynamoOrders().under_way(9, None) == ([order], None)
+
+
+def test_nothing_under_way_is_an_empty_page() -> None:
+    place(replace(placed(), due_at=None))
+    assert DynamoOrders().under_way(9, None) == ([], None)
+
+
+def test_a_page_goes_on_behind_a_trade_that_is_over_or_due_at_another_time_by_now() -> None:
+    """Whoever turns pages is not disturbed by what happens to the last trade of the page before."""
+    first, second, third = (place(another(trade("a", number), due_at=NOW + number)) for number in range(3))
+    found, after = DynamoOrders().under_way(1, None)
+    assert found == [first]
+    DynamoOrders().note(replace(first, due_at=None))
+    found, after = DynamoOrders().under_way(1, after)
+    assert found == [second]
+    DynamoOrders().note(replace(second, due_at=NOW + 9))
+    found, _ = DynamoOrders().under_way(9, after)
+    assert [order.trade_id for order in found] == [third.trade_id, second.trade_id]
+
+
 # ---- a store that does not answer ----
 
 
@@ -271,7 +523,12 @@ def test_a_store_that_fails_is_unavailable_whatever_is_asked() -> None:
         lambda: store.place(placed(), {}),
         lambda: store.record(placed(), paid(placed())),
         lambda: store.record(placed(), placed().closed(NOW)),
+        lambda: store.record(placed().closed(NOW), replace(placed(), version=3)),
         lambda: store.holds("address", "a", 1),
+        lambda: store.note(placed()),
+        lambda: list(store.due(NOW)),
+        lambda: list(store.awaiting(SKU)),
+        lambda: store.under_way(1, None),
     ):
         with pytest.raises(Unavailable):
             ask()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from cardshop.adapters.aws import client
 from cardshop.adapters.settings import (
@@ -107,3 +109,24 @@ def test_a_channel_without_its_secrets_is_unavailable_not_open() -> None:
     client("ssm").delete_parameter(Name=f"{PREFIX}/epay")
     with pytest.raises(Unavailable):
         ChannelSettings(PREFIX).find("epay")
+
+
+def test_a_channel_is_kept_whole_for_a_minute_and_then_read_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its settings and its key change together, or a payment would be signed with the one and sent to the other."""
+    store, settings, now = ChannelSettingsStore(PREFIX, kms_key()), ChannelSettings(PREFIX), [1000.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    store.save(CHANNEL)
+    assert settings.find("epay") == CHANNEL
+    changed = replace(CHANNEL, settings={**CHANNEL.settings, "pid": "1002"}, secrets={"key": "another"})
+    store.save(changed)
+    now[0] += 59
+    assert settings.find("epay") == CHANNEL
+    now[0] += 2
+    assert settings.find("epay") == changed
+
+
+def test_a_channel_that_is_not_there_is_looked_for_each_time() -> None:
+    settings = ChannelSettings(PREFIX)
+    assert settings.find("epay") is None
+    ChannelSettingsStore(PREFIX, kms_key()).save(CHANNEL)
+    assert settings.find("epay") == CHANNEL

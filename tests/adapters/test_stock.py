@@ -110,6 +110,14 @@ def test_a_wrapped_key_is_found_by_its_id_and_adding_it_again_does_not_replace_i
     assert DynamoSealedCards().keys(["key-1", "key-1"]) == {"key-1": key}
 
 
+def test_a_key_that_sealed_nothing_is_dropped_and_no_other() -> None:
+    used, unused = (WrappedKey(name, "steam-50", "batch-1", b"wrapped") for name in ("key-1", "key-2"))
+    DynamoSealedCards().add_key(used)
+    DynamoSealedCards().add_key(unused)
+    DynamoSealedCards().drop_key(unused)
+    assert DynamoSealedCards().keys(["key-1", "key-2"]) == {"key-1": used}
+
+
 def test_a_store_that_fails_is_unavailable_and_nothing_is_half_added() -> None:
     client("dynamodb").delete_table(TableName=table_name("StockTable"))
     with pytest.raises(Unavailable):

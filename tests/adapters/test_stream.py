@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,9 +12,18 @@ from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from cardshop.adapters.aws import client
 from cardshop.adapters.orders import DynamoOrders
-from cardshop.adapters.stream import StreamConsumer, Work, change_of, changed_order, moved_card, new_trade
+from cardshop.adapters.stream import (
+    StreamConsumer,
+    Work,
+    change_of,
+    changed_order,
+    holdings_of,
+    moved_card,
+    new_trade,
+)
 from cardshop.adapters.tables import PoolItem
 from cardshop.domain.errors import Unavailable
+from cardshop.domain.holding import Holding, HoldingState
 
 from tests.adapters.cloud import items, messages, queue, table_name
 from tests.domain.builders import NOW, TRADE_ID, paid, placed
@@ -44,6 +54,66 @@ def test_every_version_of_an_order_is_an_entry_of_its_story() -> None:
     expected = [placed().last_change, paid(placed()).last_change]
     assert [change_of(json.loads(json.dumps(work))) for work in works] == expected
     assert [work["trade_id"] for work in works if work] == [TRADE_ID, TRADE_ID]
+
+
+def holdings(name: str, number: int) -> list[Holding]:
+    """What a record says of whose the cards are, once it has been through a queue."""
+    work = changed_order(record(name, number))
+    assert work is not None
+    return holdings_of(json.loads(json.dumps(work)))
+
+
+def changed(before: Event, **new: Any) -> Event:
+    """The record of one more change of an order whose last image this is."""
+    image = {**before["dynamodb"]["NewImage"], **new}
+    image["version"] = {"N": str(int(image["version"]["N"]) + 1)}
+    return {**before, "dynamodb": {**before["dynamodb"], "OldImage": before["dynamodb"]["NewImage"], "NewImage": image}}
+
+
+HELD = Holding("steam-50", "Qm9p2sVtX7yLr4kEw0dZ3A", TRADE_ID, 1, 1, HoldingState.HELD)
+SOLD = replace(HELD, version=2, state=HoldingState.SOLD)
+PLACED, _, PAID = records("record_events/placed_and_paid")
+DELIVERED = changed(PAID, status={"S": "delivered"})
+
+
+def test_an_order_that_is_placed_holds_its_cards_and_one_that_is_paid_has_bought_them() -> None:
+    assert holdings("record_events/placed_and_paid", 0) == [HELD]
+    assert holdings("record_events/placed_and_paid", 2) == [SOLD]
+
+
+@pytest.mark.parametrize(
+    ("before", "status", "cards", "expected"),
+    [
+        (PLACED, "pending_payment", None, []),
+        (PLACED, "payment_failed", None, []),
+        (PLACED, "closed", [], [replace(HELD, version=2, cards=0, state=HoldingState.RELEASED)]),
+        (PAID, "paid", None, []),
+        (PAID, "delivered", None, []),
+        (DELIVERED, "delivered", None, []),
+        (DELIVERED, "completed", None, []),
+        (PAID, "awaiting_stock", [], [replace(HELD, version=3, cards=0, state=HoldingState.RELEASED)]),
+    ],
+    ids=["pay again", "cancelled", "closed", "paid twice", "delivered", "revealed", "completed", "without cards"],
+)
+def test_a_change_tells_of_the_cards_that_it_moves_and_of_no_others(
+    before: Event, status: str, cards: list[str] | None, expected: list[Holding]
+) -> None:
+    new: dict[str, Any] = {"status": {"S": status}}
+    if cards is not None:
+        new["cards"] = {"L": [{"S": card} for card in cards]}
+    work = changed_order(DynamoDBRecord(changed(before, **new)))
+    assert work is not None
+    assert holdings_of(json.loads(json.dumps(work))) == expected
+
+
+def test_cards_of_other_batches_than_before_are_told_of_batch_by_batch() -> None:
+    """Late money: one card of the batch before is among the new ones, two are of another."""
+    closed = changed(PLACED, status={"S": "closed"}, cards={"L": []})
+    names = [f"steam-50#{batch}#0/{card}" for batch, card in (("b", "1"), ("b", "2"), ("Qm9p2sVtX7yLr4kEw0dZ3A", "3"))]
+    late = changed(closed, status={"S": "paid"}, cards={"L": [{"S": name} for name in names]})
+    work = changed_order(DynamoDBRecord(late))
+    assert work is not None
+    assert holdings_of(work) == [replace(SOLD, version=3), replace(SOLD, version=3, batch="b", cards=2)]
 
 
 def test_a_task_token_written_on_an_order_is_no_change() -> None:

@@ -9,7 +9,15 @@ from typing import Any
 
 import boto3
 from cardshop.adapters import tables
-from cardshop.adapters.tables import CatalogueItem, OrderItem, PoolItem, SealedItem, TimelineItem
+from cardshop.adapters.tables import (
+    AttemptItem,
+    CatalogueItem,
+    HoldingItem,
+    OrderItem,
+    PoolItem,
+    SealedItem,
+    TimelineItem,
+)
 from pynamodb.connection import Connection
 from pynamodb.models import Model
 
@@ -23,6 +31,8 @@ MODELS: dict[str, type[Model]] = {
     "StockTable": PoolItem,
     "SealedTable": SealedItem,
     "CatalogueTable": CatalogueItem,
+    "AttemptsTable": AttemptItem,
+    "HoldingsTable": HoldingItem,
 }
 _IN_CREATE_TABLE = {"BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes"}
 

@@ -8,15 +8,15 @@ from cardshop.adapters.stock import DynamoPool
 from cardshop.adapters.tables import OrderItem
 from cardshop.domain.errors import Busy
 from cardshop.domain.trade import Status
-from cardshop.usecases.confirm_payment import Outcome
 from cardshop.usecases.count_stock import CountStock
 
 from tests.contention.trading import (
     Machine,
     all_orders,
+    assert_sound,
     close_trade,
     codes,
-    confirm_payment,
+    fill_orders,
     in_pool,
     listed,
     load,
@@ -26,8 +26,10 @@ from tests.contention.trading import (
     product,
     said,
     sealed,
+    settle_payment,
     stocked,
     stored,
+    waiting_for_stock,
     wish,
 )
 from tests.contention.wire import conflicts, lost_answers
@@ -88,7 +90,8 @@ def test_a_payment_whose_write_meets_a_transaction_is_settled_once(tables: str) 
     """A close is under way on the order: the plain write is told so by an exception of its own."""
     order = placed(stocked(1))
     with conflicts("UpdateItem", 2) as wire:
-        assert confirm_payment(Machine()).settle(order.payments[0].payment_id, said(order)) is Outcome.ACCEPTED
+        _, new = settle_payment()(said(order))
+    assert new
     assert wire.calls == 3
     assert (stored(order.trade_id).status, stored(order.trade_id).version) == (Status.PAID, 2)
 
@@ -139,11 +142,47 @@ def test_a_settled_payment_whose_answer_is_lost_is_one_change_and_wakes_the_mach
     OrderItem(order.trade_id).update([OrderItem.task_token.set("token")])
     machine = Machine()
     with lost_answers("UpdateItem", 1) as wire:
-        outcome = confirm_payment(machine).settle(order.payments[0].payment_id, said(order))
+        _, new = settle_payment(machine)(said(order))
     assert len(wire.sent) == 2, "sent again, and refused: it was done already"
-    assert outcome is Outcome.REPEATED
+    assert not new
     assert (stored(order.trade_id).status, stored(order.trade_id).version) == (Status.PAID, 2)
     assert machine.woken == ["token"]
+
+
+@pytest.mark.parametrize("on", [0, -1], ids=["on the card", "on the order"])
+def test_a_late_payment_whose_claims_conflict_buys_one_card(tables: str, on: int) -> None:
+    sku = stocked(3)
+    order = placed(sku)
+    close_trade()(order.trade_id)
+    with conflicts("TransactWriteItems", 3, on=on) as wire:
+        after, new = settle_payment()(said(order))
+    assert (after.status, after.version, new) == (Status.PAID, 3, True)
+    assert (wire.calls, len(wire.sent)) == (4, 1)
+    assert_sound(sku)
+
+
+def test_a_late_payment_whose_answer_is_lost_buys_one_card(tables: str) -> None:
+    sku = stocked(3)
+    order = placed(sku)
+    close_trade()(order.trade_id)
+    with lost_answers("TransactWriteItems", 1) as wire:
+        after, new = settle_payment()(said(order))
+    assert wire.sent[0] == wire.sent[1], "sent again as it was"
+    assert (after.status, after.version, new) == (Status.PAID, 3, True)
+    assert len(in_pool(sku)) == 2
+    assert_sound(sku)
+
+
+@pytest.mark.parametrize("on", [0, -1], ids=["on the card", "on the order"])
+def test_a_fill_whose_claims_conflict_gives_one_card(tables: str, on: int) -> None:
+    sku, (order,), (holder,) = waiting_for_stock()
+    close_trade()(holder.trade_id)
+    with conflicts("TransactWriteItems", 2, on=on) as wire:
+        assert fill_orders().one(order.trade_id)
+    assert (wire.calls, len(wire.sent)) == (3, 1)
+    assert stored(order.trade_id).status is Status.DELIVERED
+    assert not in_pool(sku)
+    assert_sound(sku)
 
 
 def test_an_import_whose_answer_is_lost_adds_each_card_once(tables: str) -> None:

@@ -8,7 +8,7 @@ from cardshop.domain.card import Card, Pool, card_id
 from cardshop.domain.money import Money
 from cardshop.domain.order import Actor, Line, Order
 from cardshop.domain.payment import Payment, PaymentState, payment_id
-from cardshop.domain.trade import Status
+from cardshop.domain.trade import HOLDS_CARDS, SETTLED_OR_MOVING, Status
 from hypothesis import settings
 from hypothesis import strategies as st
 
@@ -18,6 +18,8 @@ settings.load_profile("cardshop")
 
 NOW = 1_763_800_000_000  # milliseconds
 WINDOW_MS = 1_800_000
+FIRST_LOOK_MS = 60_000
+AFTER_SALE_MS = 604_800_000
 TRADE_ID = "m5qk7c2xj3zv6n4wtyb2hdgl5e"
 PAYMENT_ID = f"{TRADE_ID}01"
 SKU = "steam-50"
@@ -44,6 +46,7 @@ def placed(count: int = 1, *, trade_id: str = TRADE_ID, held: tuple[Card, ...] |
         at=NOW,
         window_ms=WINDOW_MS,
         fingerprint=FINGERPRINT,
+        due_at=NOW + FIRST_LOOK_MS,
     )
 
 
@@ -52,9 +55,20 @@ def paid(order: Order, at: int = NOW + 1000) -> Order:
     return order.settled(payment.payment_id, payment.amount, "provider-1", at)
 
 
+def delivered(order: Order | None = None, at: int = NOW + 2000) -> Order:
+    """A paid order (a fresh one if none is given) whose cards were given."""
+    return (order or paid(placed())).delivered(at, AFTER_SALE_MS)
+
+
 def in_status(status: Status) -> Order:
-    """An order in any state, those included that no method leads to yet."""
-    return replace(placed(), status=status)
+    """An order in any state, those included that no method leads to yet, with the money and cards that go with it."""
+    order = paid(placed()) if status in SETTLED_OR_MOVING else placed()
+    return replace(
+        order,
+        status=status,
+        cards=order.cards if status in HOLDS_CARDS else (),
+        lacking=SKU if status is Status.AWAITING_STOCK else None,
+    )
 
 
 skus = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", fullmatch=True)
@@ -92,6 +106,7 @@ def orders(draw: st.DrawFn) -> Order:
         at=draw(moments),
         window_ms=draw(st.integers(2000, 10**9)),
         fingerprint=draw(url_safe),
+        due_at=draw(st.none() | moments),
         email=draw(st.none() | texts),
         password=draw(st.none() | texts),
     )

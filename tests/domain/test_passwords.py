@@ -35,3 +35,26 @@ def test_a_try_costs_a_guesser_some_work() -> None:
     started = time.process_time()
     passwords.matches("wrong", record)
     assert time.process_time() - started > 0.005
+
+
+@pytest.mark.parametrize("password", ["", "-", "correct horse", "x" * 5000])
+def test_an_impossible_record_is_opened_by_no_password(password: str) -> None:
+    assert not passwords.matches(password, passwords.impossible())
+
+
+def test_a_try_costs_the_same_whatever_it_is_compared_with_and_however_long_it_is() -> None:
+    """Else the time would tell whether there is a password, or how long it is."""
+    tries = [
+        ("wrong", passwords.impossible()),
+        ("wrong", passwords.record("correct horse")),
+        ("x" * 5000, passwords.record("correct horse")),
+        ("correct horse", passwords.record("correct horse")),
+    ]
+    costs = [min(_cost(password, record) for _ in range(3)) for password, record in tries]
+    assert max(costs) < 3 * min(costs)
+
+
+def _cost(password: str, record: str) -> float:
+    started = time.process_time()
+    passwords.matches(password, record)
+    return time.process_time() - started

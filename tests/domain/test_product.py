@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from cardshop.domain.card import Pool
-from cardshop.domain.product import Batch, Product, shares
+from cardshop.domain.product import Listed, Product, shares
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,7 +13,7 @@ from tests.domain.builders import PRICE, SKU
 counts = st.lists(st.integers(0, 200), min_size=1, max_size=8).map(tuple)
 
 
-def product(*batches: Batch) -> Product:
+def product(*batches: Listed) -> Product:
     return Product(SKU, "Steam 50 元", PRICE, True, batches)
 
 
@@ -38,7 +38,7 @@ def test_dealing_cards_one_by_one_gives_each_pool_its_share(cards: int) -> None:
 
 @given(st.lists(counts, max_size=4))
 def test_only_pools_that_hold_something_are_offered(listed: list[tuple[int, ...]]) -> None:
-    batches = tuple(Batch(f"batch-{number}", each) for number, each in enumerate(listed))
+    batches = tuple(Listed(f"batch-{number}", each) for number, each in enumerate(listed))
     offered = dict(product(*batches).pools())
     assert all(count > 0 for count in offered.values())
     assert sum(offered.values()) == product(*batches).quantity == sum(map(sum, listed))
@@ -50,7 +50,7 @@ def test_only_pools_that_hold_something_are_offered(listed: list[tuple[int, ...]
     ("quantity", "level"), [(0, "out_of_stock"), (1, "low"), (10, "low"), (11, "in_stock"), (9000, "in_stock")]
 )
 def test_buyers_see_how_much_is_left(quantity: int, level: str) -> None:
-    assert product(Batch("batch", (quantity, 0))).level == level
+    assert product(Listed("batch", (quantity, 0))).level == level
 
 
 def test_a_product_without_a_batch_is_out_of_stock() -> None:

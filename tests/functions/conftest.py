@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.adapters.cloud import Waiting, cloud
+from tests.adapters.payments.platform import Platform, running
+from tests.domain.builders import PAYMENT_ID
 from tests.functions.deployed import Deployed, Logs
 
 
@@ -15,6 +17,15 @@ def shop(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployed]:
     monkeypatch.setattr("random.uniform", lambda low, high: low)  # whoever would wait a random while waits no time
     with cloud():
         yield Deployed()
+
+
+@pytest.fixture
+def platform(shop: Deployed) -> Iterator[Platform]:
+    """The provider behind the shop's channels, on whose books the samples' payment is."""
+    with running() as platform:
+        platform.says(code=1, status=1, money="9.90", trade_no="T1", out_trade_no=PAYMENT_ID)
+        shop.channels(platform.url)
+        yield platform
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import io
 import json
 import logging
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from types import ModuleType
@@ -18,8 +19,8 @@ from cardshop.adapters.aws import client
 from cardshop.adapters.catalogue import DynamoCatalogue
 from cardshop.adapters.orders import DynamoOrders
 from cardshop.adapters.settings import ChannelSettingsStore, SigningKeys
-from cardshop.adapters.tables import PoolItem
-from cardshop.api import operators, tokens
+from cardshop.adapters.tables import OrderItem, PoolItem
+from cardshop.api import holders, operators, tokens
 from cardshop.domain.order import Order
 from cardshop.domain.payment import Channel
 from cardshop.domain.product import Product
@@ -69,9 +70,13 @@ class Context(LambdaContext):
         self._invoked_function_arn = f"arn:aws:lambda:us-east-1:123456789012:function:{function}"
         self._aws_request_id = REQUEST_ID
 
+    @staticmethod
+    def get_remaining_time_in_millis() -> int:
+        return 300_000
+
 
 class Deployed:
-    """A shop of this test's own on a simulated cloud, with one channel and one product."""
+    """A shop of this test's own on a simulated cloud, with two channels and one product."""
 
     def __init__(self) -> None:
         _forget()
@@ -93,15 +98,18 @@ class Deployed:
             "RETRY_QUEUE_URL": self.retries,
             "STATE_MACHINE_ARN": self.machine,
             "PAYMENT_WINDOW_SECONDS": "1800",
+            "AFTER_SALE_SECONDS": "604800",
+            "FIRST_LOOK_SECONDS": "60",
             "TOKEN_SECONDS": "3600",
             "HOLDS_PER_ADDRESS": "3",
             "HOLDS_PER_DEVICE": "0",
             "HOLDS_PER_CONTACT": "0",
             "RETRY_SECONDS": "0",  # a message that is to be tried again is there again at once
+            "PAUSE_SECONDS": "0",
             "PLAIN_HTTP_PROVIDERS": "false",
         }
         self.product()
-        self.channel()
+        self.channels()
 
     @cached_property
     def sealing_key(self) -> str:
@@ -143,22 +151,30 @@ class Deployed:
     def product(self, sku: str = SKU, *, on_sale: bool = True) -> None:
         DynamoCatalogue().save(Product(sku, "Steam 50 元", PRICE, on_sale))
 
-    def channel(self, url: str = "https://pay.example.com") -> None:
-        settings = {"url": url, "pid": "1001", "type": "alipay"}
+    def channels(self, url: str = "https://pay.example.com") -> None:
+        """Two channels of one account there."""
         store = ChannelSettingsStore("/cardshop/channels", self.variables["SETTINGS_KEY"])
-        store.save(Channel("epay", "epay", settings, {"key": MERCHANT_KEY}))
+        for name, kind in (("epay", "alipay"), ("epay-wx", "wxpay")):
+            store.save(Channel(name, "epay", {"url": url, "pid": "1001", "type": kind}, {"key": MERCHANT_KEY}))
 
     def stock(self, *codes: str) -> None:
         """Cards for sale, imported by the function itself."""
         event = with_body(sample("import_cards/file"), "\n".join(codes).encode())
         assert self.call("import_cards", self.as_operator(event)).status == 201
 
-    def order(self, order: Order) -> Order:
-        """This order as placed, whatever its state; its cards are taken out of no pool."""
+    def order(self, order: Order, *changes: Callable[[Order], Order]) -> Order:
+        """This order as placed, whatever its state, and then changed; its cards are taken out of no pool."""
         for card in order.cards:
             PoolItem(card.pool.key, card.place, card_id=card.card_id).save()
         DynamoOrders().place(order, {})
+        for change in changes:
+            before = self.stored(order.trade_id)
+            DynamoOrders().record(before, change(before))
         return self.stored(order.trade_id)
+
+    def wait_with(self, token: str) -> None:
+        """A state of the machine waits with this token; it is on the order."""
+        OrderItem(TRADE_ID).update([OrderItem.task_token.set(token)])
 
     def stored(self, trade_id: str = TRADE_ID) -> Order:
         found = DynamoOrders().find(trade_id)
@@ -173,10 +189,22 @@ def module(function: str) -> ModuleType:
 def _forget() -> None:
     """Drop what the functions keep for the life of a process."""
     loaded = [each for name, each in sys.modules.items() if name.startswith("functions.")]
-    for each in (*loaded, operators):
+    for each in (*loaded, holders, operators):
         for value in vars(each).values():
             if hasattr(value, "cache_clear"):
                 value.cache_clear()
+
+
+def metrics(capsys: pytest.CaptureFixture[str]) -> dict[str, list[float]]:
+    """What the function counted (CloudWatch's embedded metric format, on stdout)."""
+    found: dict[str, list[float]] = {}
+    for line in capsys.readouterr().out.splitlines():
+        entry = json.loads(line)
+        for metric in [
+            each for group in entry.get("_aws", {}).get("CloudWatchMetrics", []) for each in group["Metrics"]
+        ]:
+            found[metric["Name"]] = entry[metric["Name"]]
+    return found
 
 
 class Logs:

@@ -28,6 +28,21 @@ def with_header(event: Event, name: str, value: str | None) -> Event:
     return {**event, "headers": headers, "multiValueHeaders": {key: [each] for key, each in headers.items()}}
 
 
+def with_order(event: Event, trade_id: str, *cards: str) -> Event:
+    """The same stream records of another order, which names these cards (`sku#batch#shard/id`)."""
+    changed = {"trade_id": {"S": trade_id}, "cards": {"L": [{"S": card} for card in cards]}}
+    for record in event["Records"]:
+        for image in {"OldImage", "NewImage"} & record["dynamodb"].keys():
+            record["dynamodb"][image].update(changed)
+    return event
+
+
+def with_trade(event: Event, trade_id: str) -> Event:
+    """The same call for another trade."""
+    parameters = {"trade_id": trade_id}
+    return {**event, "path": event["resource"].format(**parameters), "pathParameters": parameters}
+
+
 def with_body(event: Event, body: bytes) -> Event:
     """The same call with this body, encoded as the gateway encodes every body."""
     return {**event, "body": base64.b64encode(body).decode(), "isBase64Encoded": True}

@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from cardshop.adapters.aws import client
+from cardshop.domain.money import Money
+from cardshop.domain.order import Order
 from cardshop.domain.payment import PaymentState
 from cardshop.domain.trade import Status
 
 from tests.adapters.cloud import Waiting, executions, items, messages
-from tests.adapters.payments.platform import Platform, running
-from tests.domain.builders import PAYMENT_ID, placed
-from tests.functions.deployed import MERCHANT_KEY, Deployed, Logs
+from tests.adapters.payments.platform import Platform
+from tests.domain.builders import BUYER, NOW, PRICE, SKU, TRADE_ID, delivered, placed
+from tests.functions.deployed import MERCHANT_KEY, Deployed, Logs, metrics
 from tests.functions.samples import Event, records
 
 DONE: dict[str, Any] = {"batchItemFailures": []}
-
-
-@pytest.fixture
-def platform(shop: Deployed) -> Iterator[Platform]:
-    """The provider behind the shop's channel, on whose books the sample's payment is."""
-    with running() as platform:
-        platform.says(code=1, status=1, money="9.90", trade_no="T1", out_trade_no=PAYMENT_ID)
-        shop.channel(platform.url)
-        yield platform
 
 
 def deliver(shop: Deployed, *, tries: int = 1, body: str | None = None) -> dict[str, Any]:
@@ -44,18 +35,6 @@ def comes_back(shop: Deployed, answer: dict[str, Any]) -> bool:
     """Whether the message is left to the queue, and shown again as soon as RETRY_SECONDS (none, here) are over."""
     (failure,) = answer["batchItemFailures"]
     return [message["MessageId"] for message in messages(shop.notices)] == [failure["itemIdentifier"]]
-
-
-def metrics(capsys: pytest.CaptureFixture[str]) -> dict[str, list[float]]:
-    """What the function counted (CloudWatch's embedded metric format, on stdout)."""
-    found: dict[str, list[float]] = {}
-    for line in capsys.readouterr().out.splitlines():
-        entry = json.loads(line)
-        for metric in [
-            each for group in entry.get("_aws", {}).get("CloudWatchMetrics", []) for each in group["Metrics"]
-        ]:
-            found[metric["Name"]] = entry[metric["Name"]]
-    return found
 
 
 def test_a_paid_order_is_recorded_and_its_machine_goes_on(shop: Deployed, platform: Platform, logs: Logs) -> None:
@@ -104,6 +83,74 @@ def test_too_little_is_recorded_and_counted_for_an_alarm(
     platform.says(code=1, status=1, money="9.89")
     assert deliver(shop) == DONE
     assert (shop.stored().status, shop.stored().payments[0].state) == (Status.PENDING_PAYMENT, PaymentState.SHORT)
+    assert metrics(capsys) == {"IrregularNotices": [1.0]}
+
+
+def closed(order: Order) -> Order:
+    return order.closed(NOW)
+
+
+def test_late_money_buys_a_card_that_is_left(
+    shop: Deployed, platform: Platform, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop.stock("CODE-1", "CODE-2")
+    shop.order(placed(), closed)
+    assert deliver(shop) == DONE
+    order = shop.stored()
+    assert (order.status, order.version, order.payments[0].state) == (Status.PAID, 3, PaymentState.ACCEPTED)
+    assert len(order.cards) == 1
+    assert order.cards[0].card_id not in {item["card_id"]["S"] for item in items("StockTable")}
+    assert executions(shop.machine) == [TRADE_ID]
+    assert metrics(capsys) == {}
+
+
+def test_late_money_without_stock_waits_for_some_and_somebody_is_told(
+    shop: Deployed, platform: Platform, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop.order(placed(), closed)
+    assert [deliver(shop), deliver(shop)] == [DONE, DONE]
+    order = shop.stored()
+    assert (order.status, order.version, order.lacking) == (Status.AWAITING_STOCK, 3, SKU)
+    assert order.payments[0].state is PaymentState.ACCEPTED
+    assert executions(shop.machine) == [TRADE_ID]
+    assert metrics(capsys) == {"OrdersAwaitingStock": [1.0]}
+
+
+def test_money_for_a_cancelled_order_closes_it_first_and_is_then_late(shop: Deployed, platform: Platform) -> None:
+    """The card that it names goes back, and it may be that very card that is bought."""
+    shop.order(placed(), lambda order: order.failed(NOW, BUYER))
+    assert deliver(shop) == DONE
+    order = shop.stored()
+    assert (order.status, order.version) == (Status.AWAITING_STOCK, 4), "its card's pool is not on sale"
+    assert len(items("StockTable")) == 1
+
+
+def test_a_second_payment_of_an_order_is_recorded_and_counted_for_an_alarm(
+    shop: Deployed, platform: Platform, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Given an order that was paid through another channel, the money is on record and changes nothing else."""
+    shop.order(
+        placed(),
+        lambda order: order.reopened("epay-wx", BUYER, NOW),
+        lambda order: order.settled(f"{TRADE_ID}02", PRICE, None, NOW),
+        delivered,
+    )
+    assert deliver(shop) == DONE
+    order = shop.stored()
+    assert [each.state for each in order.payments] == [PaymentState.DUPLICATE, PaymentState.ACCEPTED]
+    assert (order.status, order.version) == (Status.DELIVERED, 5)
+    assert metrics(capsys) == {"IrregularNotices": [1.0]}
+
+
+def test_too_much_money_buys_the_card_and_is_recorded(
+    shop: Deployed, platform: Platform, capsys: pytest.CaptureFixture[str]
+) -> None:
+    platform.says(code=1, status=1, money="19.90")
+    shop.order(placed())
+    assert deliver(shop) == DONE
+    order = shop.stored()
+    assert (order.status, order.payments[0].state) == (Status.PAID, PaymentState.SURPLUS)
+    assert order.payments[0].paid == Money(1990, "CNY")
     assert metrics(capsys) == {"IrregularNotices": [1.0]}
 
 

@@ -8,9 +8,10 @@ import pytest
 from cardshop.adapters.catalogue import DynamoCatalogue
 from cardshop.adapters.settings import ChannelSettings
 from cardshop.domain.money import Money
+from cardshop.domain.trade import Status
 
-from tests.adapters.cloud import forget_settings, items
-from tests.domain.builders import SKU
+from tests.adapters.cloud import Waiting, forget_settings, items
+from tests.domain.builders import AFTER_SALE_MS, NOW, SKU, placed
 from tests.functions.deployed import Deployed, Logs
 from tests.functions.samples import Event, sample, with_body, with_json
 
@@ -155,6 +156,7 @@ def test_a_file_is_imported_with_its_duplicates_named_by_line(shop: Deployed, lo
     answer = shop.call("import_cards", shop.as_operator(FILE))
     assert answer.status == 201
     assert (answer.json["sku"], answer.json["imported"], answer.json["duplicates"]) == (SKU, 2, [4])
+    assert (answer.json["status"], answer.json["encoding"]) == ("on_sale", "utf-8")
     assert len(items("StockTable")) == 2
     (line,) = [line for line in logs.lines if line["message"] == "imported"]
     assert (line["sku"], line["batch"], line["cards"], line["operator"]) == (SKU, answer.json["batch"], 2, "alice")
@@ -173,10 +175,50 @@ def test_codes_in_stock_are_named_by_line(shop: Deployed) -> None:
     assert (answer.status, answer.json["imported"], answer.json["duplicates"]) == (201, 1, [2])
 
 
+def test_orders_that_await_stock_are_served_before_anything_goes_on_sale(shop: Deployed, waiting: Waiting) -> None:
+    late = placed().payments[0]
+    shop.order(
+        placed(),
+        lambda order: order.closed(NOW),
+        lambda order: order.settled(late.payment_id, late.amount, None, NOW, lacking=SKU),
+    )
+    shop.wait_with("token")
+    waiting.add("token")
+    answer = imported(shop, b"CODE-1\nCODE-2")
+    assert (answer.status, answer.json["imported"]) == (201, 2)
+    order = shop.stored()
+    assert (order.status, order.lacking, len(order.cards)) == (Status.DELIVERED, None, 1)
+    assert order.due_at == order.last_change.at + AFTER_SALE_MS
+    assert waiting == set(), "its machine goes on"
+    (left,) = [item for item in items("StockTable") if item["pool"]["S"].split("#")[1] == answer.json["batch"]]
+    assert left["card_id"]["S"] != order.cards[0].card_id
+    product = DynamoCatalogue().find(SKU)
+    assert product is not None
+    assert product.quantity == 1
+
+
+def test_a_file_in_gbk_is_read_as_such_and_says_so(shop: Deployed) -> None:
+    """The same codes are the same cards, however they are written."""
+    codes = "礼品卡-1\r\n点卡-2\r\n"
+    first = imported(shop, codes.encode("gbk"))
+    assert (first.status, first.json["imported"], first.json["encoding"]) == (201, 2, "gbk")
+    again = imported(shop, codes.encode())
+    assert (again.status, again.json) == (200, {**first.json, "encoding": "utf-8"})
+
+
+def test_a_file_of_nothing_but_duplicates_leaves_nothing_behind(shop: Deployed) -> None:
+    shop.stock("CODE-1", "CODE-2")
+    before = items("SealedTable"), items("StockTable"), items("CatalogueTable")
+    answer = imported(shop, b"CODE-2\nCODE-1\n\nCODE-2\n")
+    assert answer.is_problem(422, "nothing_to_import")
+    assert answer.json["detail"].endswith("lines 1, 2, 4")
+    assert (items("SealedTable"), items("StockTable"), items("CatalogueTable")) == before
+
+
 NO_FILES = {
-    "nothing": (b"", 422, "unprocessable"),
-    "blank": (b"\n\n", 422, "unprocessable"),
-    "not UTF-8": (b"\xff\xfe", 422, "unprocessable"),
+    "nothing": (b"", 422, "nothing_to_import"),
+    "blank": (b"\n\n", 422, "nothing_to_import"),
+    "neither UTF-8 nor GBK": (b"\xff\xfe", 422, "unprocessable"),
     "NUL": (b"A\0B", 422, "unprocessable"),
     "a long line": (b"x" * 5000, 422, "unprocessable"),
     "many lines": (b"a\n" * 10_001, 422, "unprocessable"),

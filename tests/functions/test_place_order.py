@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from cardshop.adapters.aws import client
 from cardshop.api import tokens
 from cardshop.domain import passwords
 from cardshop.domain.card import Card
 
-from tests.adapters.cloud import items
+from tests.adapters.cloud import forget_settings, items
 from tests.domain.builders import SKU, cards
 from tests.functions.deployed import SHOP_URL, Deployed, Logs
-from tests.functions.samples import sample, with_body, with_header, with_json
+from tests.functions.samples import sample, with_body, with_header, with_json, with_trade
 
 ONE_CARD = sample("place_order/one_card")
 
@@ -44,6 +45,30 @@ def test_everything_the_buyer_told_is_kept_and_the_password_only_as_a_record(sho
     assert passwords.matches("correct horse", order.password)
     assert "correct horse" not in str(items("OrdersTable")) + logs.text
     assert "buyer@example.com" not in logs.text
+
+
+def test_an_order_is_looked_at_again_soon(shop: Deployed) -> None:
+    """By `reconcile`: the notice of its payment may be lost."""
+    shop.stock("CODE-1")
+    order = shop.stored(shop.call("place_order", ONE_CARD).json["trade_id"])
+    assert order.due_at == order.created_at + 60_000
+
+
+def test_an_order_whose_payment_could_not_be_opened_is_placed_and_says_so(shop: Deployed) -> None:
+    """It holds its cards, and is paid by asking again."""
+    shop.stock("CODE-1")
+    client("ssm").delete_parameter(Name="/cardshop/public-url")
+    answer = shop.call("place_order", ONE_CARD)
+    assert answer.status == 201
+    assert answer.json["payment"] == {"payment_id": f"{answer.json['trade_id']}01", "unavailable": True}
+    assert len(shop.stored(answer.json["trade_id"]).cards) == 1
+    client("ssm").put_parameter(Name="/cardshop/public-url", Value=SHOP_URL, Type="String")
+    forget_settings()
+    event = with_trade(with_json(sample("pay_order/another_channel"), channel="epay"), answer.json["trade_id"])
+    paying = shop.call("pay_order", shop.as_holder(event, answer.json["trade_id"]))
+    assert paying.status == 201
+    assert paying.json["payment"]["payment_id"] == answer.json["payment"]["payment_id"]
+    assert "redirect_url" in paying.json["payment"]
 
 
 def test_the_same_request_again_is_the_same_order(shop: Deployed) -> None:

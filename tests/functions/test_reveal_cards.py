@@ -9,7 +9,7 @@ from cardshop.domain.card import Card, Pool
 from cardshop.domain.order import Order
 
 from tests.adapters.cloud import items, lose_keys, table_name
-from tests.domain.builders import NOW, TRADE_ID, paid, placed
+from tests.domain.builders import TRADE_ID, delivered, paid, placed
 from tests.functions.deployed import Deployed, Logs
 from tests.functions.samples import sample, with_body
 
@@ -56,7 +56,7 @@ def test_nothing_is_revealed_before_delivery(shop: Deployed, order: Order) -> No
 
 
 def test_a_request_of_another_shape_is_refused_and_nothing_revealed(shop: Deployed, subtests: pytest.Subtests) -> None:
-    shop.order(paid(placed()).delivered(NOW))
+    shop.order(delivered())
     for wrong in (b'{"terminal": "fridge"}', b'{"device_id": ""}', b'{"code": true}', b'{"terminal": 1}'):
         with subtests.test(wrong=wrong):
             answer = shop.call("reveal_cards", shop.as_holder(with_body(REVEAL, wrong)))
@@ -101,5 +101,5 @@ def test_a_code_is_never_logged_and_never_lies_anywhere_but_sealed(
 
 
 def test_the_holder_of_an_order_without_its_sealed_card_is_told_to_try_again(shop: Deployed) -> None:
-    shop.order(paid(placed()).delivered(NOW))
+    shop.order(delivered())
     assert shop.call("reveal_cards", shop.as_holder(REVEAL)).is_problem(503, "unavailable")

@@ -7,10 +7,12 @@ import json
 import pytest
 from cardshop.adapters.aws import client
 from cardshop.adapters.catalogue import DynamoCatalogue
+from cardshop.adapters.holdings import DynamoHoldings
 from cardshop.adapters.tables import PoolItem
 from cardshop.adapters.timeline import DynamoTimeline
 from cardshop.domain.card import Pool
-from cardshop.ports import ImportedBatch
+from cardshop.domain.holding import Holding, HoldingState
+from cardshop.domain.product import Batch, BatchStatus
 
 from tests.adapters.cloud import executions, messages, table_name
 from tests.domain.builders import BATCH, NOW, SKU, TRADE_ID, cards, paid, placed
@@ -52,6 +54,13 @@ def test_every_change_is_in_the_story_once(shop: Deployed) -> None:
     assert DynamoTimeline().of(TRADE_ID) == [order.last_change, paid(order).last_change]
 
 
+def test_the_ledger_says_whose_the_cards_of_a_batch_are(shop: Deployed) -> None:
+    batch = Batch(SKU, BATCH, BatchStatus.ON_SALE, 1, 1, NOW)
+    for name in ("placed_and_paid", "again", "placed_and_paid"):
+        shop.invoke("record_events", sample(f"record_events/{name}"))
+    assert list(DynamoHoldings().of(batch)) == [Holding(SKU, BATCH, TRADE_ID, 2, 1, HoldingState.SOLD)]
+
+
 def test_what_cannot_be_recorded_is_put_aside_and_recorded_from_there(shop: Deployed) -> None:
     definition = client("dynamodb").describe_table(TableName=table_name("TimelineTable"))["Table"]
     client("dynamodb").delete_table(TableName=table_name("TimelineTable"))
@@ -71,7 +80,7 @@ def test_what_cannot_be_recorded_is_put_aside_and_recorded_from_there(shop: Depl
 
 
 def listed(shop: Deployed, count: int) -> None:
-    batch = ImportedBatch(SKU, BATCH, 1, count, True, NOW)
+    batch = Batch(SKU, BATCH, BatchStatus.IMPORTING, 1, count, NOW)
     DynamoCatalogue().begin_batch(batch)
     DynamoCatalogue().put_on_sale(batch, (count,))
 

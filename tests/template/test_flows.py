@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from cardshop.adapters.tables import AttemptItem, HoldingItem
 
+from functions import reconcile
 from tests.template.cloudformation import RESOURCES, TEMPLATE, as_list, named, of_type, on_aws
 
 _FUNCTIONS = of_type("AWS::Serverless::Function")
@@ -24,6 +26,12 @@ def _sources(kind: str) -> dict[str, dict[str, Any]]:
 
 
 _STREAMS, _POLLED = _sources("DynamoDB"), _sources("SQS")
+
+#: Tables whose whole content is worth no more than a day.
+_MAY_BE_LOST = {"AttemptsTable"}
+_FORGETFUL = {
+    name: table["TimeToLiveSpecification"] for name, table in _TABLES.items() if "TimeToLiveSpecification" in table
+}
 
 
 def _dead_letters_of(queue: str) -> str | None:
@@ -83,13 +91,6 @@ def test_dead_letters_are_heard_of(queue: str) -> None:
     assert alarm["Period"] * alarm["EvaluationPeriods"] <= 300
 
 
-def test_every_alarm_is_told_to_somebody() -> None:
-    for name, alarm in of_type("AWS::CloudWatch::Alarm").items():
-        topics = [named(action) for action in alarm["AlarmActions"]]
-        assert topics, name
-        assert all(RESOURCES[str(topic)]["Type"] == "AWS::SNS::Topic" for topic in topics)
-
-
 @pytest.mark.parametrize("source", sorted(_STREAMS))
 def test_a_stream_goes_on_past_what_fails(source: str) -> None:
     """Lambda's own defaults retry a bad record for a day, and everything behind it waits."""
@@ -114,17 +115,45 @@ def test_a_stream_is_one_that_a_table_has(source: str) -> None:
     assert "StreamSpecification" in _TABLES[table]
 
 
-@pytest.mark.parametrize("table", sorted(_TABLES))
+@pytest.mark.parametrize("table", sorted(_TABLES.keys() - _MAY_BE_LOST))
 def test_a_table_can_be_restored_and_is_kept(table: str) -> None:
     definition = _TABLES[table]
     assert definition["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
-    assert definition["BillingMode"] == "PAY_PER_REQUEST"
     assert RESOURCES[table]["DeletionPolicy"] == RESOURCES[table]["UpdateReplacePolicy"] == "Retain"
-    assert "TableName" not in definition, "a name of its own would block its replacement"
 
 
-def test_every_table_streams_but_the_sealed_one() -> None:
-    assert {name for name, table in _TABLES.items() if "StreamSpecification" not in table} == {"SealedTable"}
+@pytest.mark.parametrize("table", sorted(_MAY_BE_LOST))
+def test_a_table_that_may_be_lost_is_not_kept(table: str) -> None:
+    assert "DeletionPolicy" not in RESOURCES[table]
+    assert table in _FORGETFUL, "nor does it grow for ever"
+
+
+def test_a_table_forgets_by_the_attribute_that_its_items_have() -> None:
+    assert _FORGETFUL.keys() == {"AttemptsTable", "HoldingsTable"}
+    for forgets in _FORGETFUL.values():
+        assert forgets == {"AttributeName": "forgotten_at", "Enabled": True}
+    for item in (AttemptItem, HoldingItem):
+        assert "forgotten_at" in item.get_attributes()
+
+
+@pytest.mark.parametrize("table", sorted(_TABLES))
+def test_a_table_is_paid_by_the_request_and_can_be_replaced(table: str) -> None:
+    assert _TABLES[table]["BillingMode"] == "PAY_PER_REQUEST"
+    assert "TableName" not in _TABLES[table], "a name of its own would block its replacement"
+
+
+def test_every_table_streams_but_those_that_nobody_follows() -> None:
+    silent = {name for name, table in _TABLES.items() if "StreamSpecification" not in table}
+    assert silent == {"SealedTable", "AttemptsTable", "HoldingsTable"}
+
+
+def test_an_index_holds_keys_only() -> None:
+    """The order is read by its key: a whole order in each index would be written with each change."""
+    indexes = {
+        index["IndexName"]: index for table in _TABLES.values() for index in table.get("GlobalSecondaryIndexes", [])
+    }
+    assert indexes.keys() == {"holds-by-address", "holds-by-device", "holds-by-contact", "due", "awaiting-stock"}
+    assert all(index["Projection"] == {"ProjectionType": "KEYS_ONLY"} for index in indexes.values())
 
 
 def test_every_key_attribute_is_defined_and_none_is_idle() -> None:
@@ -132,6 +161,19 @@ def test_every_key_attribute_is_defined_and_none_is_idle() -> None:
         schemas = [table["KeySchema"], *(index["KeySchema"] for index in table.get("GlobalSecondaryIndexes", []))]
         used = {key["AttributeName"] for schema in schemas for key in schema}
         assert used == {each["AttributeName"] for each in table["AttributeDefinitions"]}, name
+
+
+def test_reconcile_runs_every_minute_and_never_beside_itself() -> None:
+    """A run that takes longer is not overtaken: the next ones are refused until it has ended."""
+    assert _sources("Schedule")["ReconcileFunction.EveryMinute"] == {"Schedule": "rate(1 minute)"}
+    function = _FUNCTIONS["ReconcileFunction"]
+    assert on_aws(function["ReservedConcurrentExecutions"]) == 1
+    assert 1000 * function["Timeout"] > 2 * reconcile._TIME_FOR_ONE_MORE, "there is time for some trades"
+
+
+def test_the_stock_is_audited_every_day_and_has_as_long_as_a_function_can_have() -> None:
+    assert _sources("Schedule")["AuditStockFunction.EveryDay"] == {"Schedule": "rate(1 day)"}
+    assert _FUNCTIONS["AuditStockFunction"]["Timeout"] == 900
 
 
 def test_queues_and_keys_are_encrypted_and_turned() -> None:

@@ -141,17 +141,130 @@ def test_a_role_names_its_actions_and_its_resources(role: str) -> None:
             assert resource["Fn::Sub"].count("*") == 1
 
 
+_SUCCEED, _FAIL = "states:SendTaskSuccess", "states:SendTaskFailure"
+
+#: Who wakes the machine, and how.
+_WAKES = {
+    "ConfirmPaymentFunction": {_SUCCEED},
+    "CancelOrderFunction": {_FAIL},
+    "ConfirmReceiptFunction": {_SUCCEED},
+    "ImportCardsFunction": {_SUCCEED},
+    "ManageBatchesFunction": {_SUCCEED},
+    "ReconcileFunction": {_SUCCEED, _FAIL},
+}
+
+
 def test_only_the_local_target_may_wake_any_task() -> None:
     """The local engine does not know which machine a token is of."""
-    everything = [
-        (action, role)
-        for role in of_type("AWS::IAM::Role")
-        for statement in _statements(role)
-        for resource in as_list(statement["Resource"])
-        if isinstance(resource, dict) and "*" in as_list(resource.get("Fn::If", []))
-        for action in as_list(statement["Action"])
-    ]
-    assert everything == [("states:SendTaskSuccess", _role("ConfirmPaymentFunction"))]
+    everything: dict[str, set[str]] = {}
+    for role in of_type("AWS::IAM::Role"):
+        for statement in _statements(role):
+            resources = as_list(statement["Resource"])
+            if any(isinstance(each, dict) and "*" in as_list(each.get("Fn::If", [])) for each in resources):
+                everything.setdefault(role, set()).update(as_list(statement["Action"]))
+    assert everything == {_role(name): actions for name, actions in _WAKES.items()}
+
+
+@pytest.mark.parametrize("name", sorted(_FUNCTIONS))
+def test_who_wakes_the_machine_may_wake_this_one_and_nobody_else_may(name: str) -> None:
+    wakes = {(action, named(resource)) for action, resource in _grants(_role(name)) if action in (_SUCCEED, _FAIL)}
+    assert wakes == {(action, "TradeMachine") for action in _WAKES.get(name, ())}
+
+
+#: Who takes a trade over if nothing waits any more: an execution is started, if none that there is runs.
+_TAKES_OVER = {
+    "ConfirmPaymentFunction",
+    "CancelOrderFunction",
+    "ImportCardsFunction",
+    "ManageBatchesFunction",
+    "ReconcileFunction",
+}
+
+
+@pytest.mark.parametrize("name", sorted(_FUNCTIONS))
+def test_who_takes_a_trade_over_may_start_it_and_look_whether_it_runs(name: str) -> None:
+    states = {action for action, _ in _grants(_role(name)) if action.startswith("states:")} - {_SUCCEED, _FAIL}
+    expected = {"states:StartExecution", "states:DescribeExecution"} if name in _TAKES_OVER else set()
+    if name == "StartTradeFunction":
+        expected = {"states:StartExecution"}
+    if name == "ReconcileFunction":
+        expected |= {"states:ListExecutions"}
+    assert states == expected
+
+
+#: What may be done to a table's items, and by whom alone; an action that is not named is nobody's.
+_WRITES = {
+    "OrdersTable": {
+        "PutItem": {"PlaceOrder"},
+        "UpdateItem": {
+            "PayOrder",
+            "CancelOrder",
+            "ConfirmReceipt",
+            "RevealCards",
+            "ConfirmPayment",
+            "Reconcile",
+            "DeliverCards",
+            "CloseTrade",
+            "CompleteTrade",
+            "ImportCards",
+            "ManageBatches",
+            "TradeMachine",
+        },
+    },
+    "StockTable": {
+        "DeleteItem": {"PlaceOrder", "ConfirmPayment", "Reconcile", "CloseTrade", "ImportCards", "ManageBatches"},
+        "PutItem": {"ConfirmPayment", "Reconcile", "CloseTrade", "ImportCards", "DeliverCards"},
+    },
+    "TimelineTable": {"PutItem": {"RecordEvents", "ConfirmPayment"}},
+    "CatalogueTable": {
+        "PutItem": {"ImportCards", "ManageChannels"},
+        "UpdateItem": {"ManageCatalogue", "ImportCards", "ManageBatches", "CountStock", "AuditStock"},
+        "DeleteItem": {"ImportCards"},
+    },
+    "HoldingsTable": {"PutItem": {"RecordEvents", "AuditStock"}},
+    "AttemptsTable": {"PutItem": {"LookupOrder"}, "DeleteItem": {"LookupOrder"}},
+}
+
+
+@pytest.mark.parametrize("table", sorted(_WRITES))
+def test_only_those_write_to_a_table_whose_use_case_does(table: str) -> None:
+    """No order is ever deleted, no entry of a story changed, and a card leaves its pool only for an order."""
+    writing: dict[str, set[str]] = {}
+    for role in of_type("AWS::IAM::Role"):
+        for action, resource in _grants(role):
+            service, _, verb = action.partition(":")
+            if service == "dynamodb" and "Get" not in verb and verb != "Query" and _touches(resource, table):
+                writing.setdefault(verb, set()).add(role.removesuffix("Role"))
+    assert writing == _WRITES[table]
+
+
+def test_only_who_looks_orders_up_counts_the_tries_at_it() -> None:
+    touching = {
+        role for role in of_type("AWS::IAM::Role") for _, each in _grants(role) if _touches(each, "AttemptsTable")
+    }
+    assert touching == {_role("LookupOrderFunction")}
+
+
+@pytest.mark.parametrize(
+    ("index", "functions"),
+    [
+        ("due", {"ReconcileFunction", "InspectTradesFunction"}),
+        ("awaiting-stock", {"ImportCardsFunction", "ManageBatchesFunction"}),
+        ("holds-by-address", {"PlaceOrderFunction"}),
+        ("holds-by-device", {"PlaceOrderFunction"}),
+        ("holds-by-contact", {"PlaceOrderFunction"}),
+    ],
+)
+def test_an_index_is_read_by_those_who_look_for_orders_and_the_table_by_its_key(
+    index: str, functions: set[str]
+) -> None:
+    queries = {
+        name: [resource for action, resource in _grants(_role(name)) if action == "dynamodb:Query"]
+        for name in _FUNCTIONS
+    }
+    asked = {"Fn::Sub": f"${{OrdersTable.Arn}}/index/{index}"}
+    assert {name for name, resources in queries.items() if asked in resources} == functions
+    assert not any({"Fn::GetAtt": ["OrdersTable", "Arn"]} in resources for resources in queries.values())
 
 
 @pytest.mark.parametrize("name", sorted(_FUNCTIONS))
@@ -161,10 +274,25 @@ def test_only_reveal_may_open_a_card_and_only_import_may_seal_one(name: str) -> 
     on_table = {action for action, resource in grants if _touches(resource, "SealedTable")}
     expected: dict[str, tuple[set[str], set[str]]] = {
         "RevealCardsFunction": ({"kms:Decrypt"}, {"dynamodb:BatchGetItem"}),
-        "ImportCardsFunction": ({"kms:GenerateDataKey"}, {"dynamodb:PutItem", "dynamodb:BatchGetItem"}),
+        "ImportCardsFunction": (
+            {"kms:GenerateDataKey"},
+            {"dynamodb:PutItem", "dynamodb:BatchGetItem", "dynamodb:DeleteItem"},
+        ),
     }
     assert (on_key, on_table) == expected.get(name, (set(), set()))
     assert ("SEALED_TABLE" in _environment(name)) == (name in expected)
+
+
+def test_what_is_sealed_is_never_deleted_but_for_a_key_that_sealed_nothing() -> None:
+    deleting = [
+        statement
+        for role in of_type("AWS::IAM::Role")
+        for statement in _statements(role)
+        if "dynamodb:DeleteItem" in as_list(statement["Action"])
+        if any(_touches(resource, "SealedTable") for resource in as_list(statement["Resource"]))
+    ]
+    (statement,) = deleting
+    assert statement["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["KEY#*"]}}
 
 
 def test_the_checks_of_sealed_things_can_fail() -> None:

@@ -5,28 +5,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import count
+from typing import Any, TypeVar, cast
 
 from cardshop.domain.card import Card, Pool
 from cardshop.domain.errors import Changed, InvalidNotice, InvalidRequest, NotFound, Unavailable
+from cardshop.domain.holding import Holding
 from cardshop.domain.money import Money
-from cardshop.domain.order import Change, Order
+from cardshop.domain.order import SHOP, Change, Order
 from cardshop.domain.payment import Channel, Notice, PaymentEvent, PaymentRequest, PaymentSession
-from cardshop.domain.product import Batch, Product
+from cardshop.domain.product import Batch, BatchStatus, Listed, Product
 from cardshop.domain.trade import Status
-from cardshop.ports import (
-    CardTaken,
-    ImportedBatch,
-    Incident,
-    OrderExists,
-    QueuedNotice,
-    SealedCard,
-    WrappedKey,
-)
+from cardshop.ports import Attempts, CardTaken, Incident, OrderExists, QueuedNotice, SealedCard, WrappedKey
 
 from tests.domain.builders import NOW
+
+Port = TypeVar("Port")
 
 SECRET = b"a secret of the tests' own"
 SHOP_URL = "https://shop.example/api"
@@ -98,8 +95,9 @@ class Orders:
         for card in before.cards:
             if card.card_id not in kept:
                 self._stock.put(card.returned())
-        moved_on = after.status is not before.status and after.status is not Status.PAID
-        return self.put(replace(after, task_token=None if moved_on else there.task_token))
+        by_machine = after.status is not before.status and after.last_change.actor == SHOP
+        spent = by_machine and before.status is not Status.AWAITING_STOCK
+        return self.put(replace(after, task_token=None if spent else there.task_token))
 
     def holds(self, subject: str, value: str, limit: int) -> list[int]:
         return sorted(
@@ -108,6 +106,24 @@ class Orders:
             if held.get(subject) == value and self.by_id[trade_id].status is Status.PENDING_PAYMENT
         )[:limit]
 
+    def due(self, until: int) -> Iterator[str]:
+        found = [(order.due_at, order.trade_id) for order in self.by_id.values() if order.due_at is not None]
+        yield from [trade_id for due_at, trade_id in sorted(found) if due_at <= until]
+
+    def note(self, order: Order) -> None:
+        there = self.by_id[order.trade_id]
+        if (there.version, there.status) == (order.version, order.status):
+            self.by_id[order.trade_id] = replace(there, due_at=order.due_at, lacking=order.lacking)
+
+    def awaiting(self, sku: str) -> Iterator[str]:
+        found = [(order.created_at, order.trade_id) for order in self.by_id.values() if order.lacking == sku]
+        yield from [trade_id for _, trade_id in sorted(found)]
+
+    def under_way(self, limit: int, after: str | None) -> tuple[list[Order], str | None]:
+        found = [order for key, order in sorted(self.by_id.items()) if order.due_at is not None and key > (after or "")]
+        page = found[:limit]
+        return page, page[-1].trade_id if len(page) == limit else None
+
     def put(self, order: Order) -> Order:
         """As it is stored: a card on an order has no place in the pool."""
         stored = replace(order, cards=tuple(Card(card.pool, card.card_id) for card in order.cards))
@@ -115,8 +131,9 @@ class Orders:
         return stored
 
     def write_token(self, trade_id: str, token: str) -> None:
-        """The machine's own write: it is no change, and allowed only while the order is unpaid."""
-        assert self.by_id[trade_id].status is Status.PENDING_PAYMENT
+        """The machine's own write: it is no change, and allowed only in the states that wait."""
+        waits = {Status.PENDING_PAYMENT, Status.AWAITING_STOCK, Status.DELIVERED}
+        assert self.by_id[trade_id].status in waits
         self.by_id[trade_id] = replace(self.by_id[trade_id], task_token=token)
 
     def once(self, step: Callable[[Order], object]) -> None:
@@ -144,9 +161,9 @@ class Catalogue:
 
     def __init__(self) -> None:
         self.products: dict[str, Product] = {}
-        self.batches: dict[tuple[str, str], ImportedBatch] = {}
+        self.imported: dict[tuple[str, str], Batch] = {}
         self.behind: dict[str, Product | None] = {}
-        self.meanwhile: Callable[[], None] | None = None  # called before the next count is written
+        self.meanwhile: Callable[[], object] | None = None  # called before the next list of batches is written
         self.overtaken = 0  # times that a batch going on sale finds the product just being counted
 
     def find(self, sku: str, *, consistent: bool = False) -> Product | None:
@@ -155,43 +172,91 @@ class Catalogue:
         return self.products.get(sku)
 
     def on_sale(self) -> list[Product]:
-        return [product for _, product in sorted(self.products.items()) if product.on_sale]
+        return [product for product in self.everything() if product.on_sale]
+
+    def everything(self) -> list[Product]:
+        return [product for _, product in sorted(self.products.items())]
 
     def save(self, product: Product) -> None:
         there = self.products.get(product.sku)
         kept = (there.batches, there.stock_version) if there else ((), 0)
         self.products[product.sku] = replace(product, batches=kept[0], stock_version=kept[1])
 
-    def batch(self, sku: str, batch: str) -> ImportedBatch | None:
-        return self.batches.get((sku, batch))
+    def batch(self, sku: str, batch: str) -> Batch | None:
+        return self.imported.get((sku, batch))
 
-    def begin_batch(self, batch: ImportedBatch) -> None:
-        self.batches.setdefault((batch.sku, batch.batch), batch)
+    def batches(self, sku: str) -> list[Batch]:
+        found = [batch for batch in self.imported.values() if batch.sku == sku]
+        return sorted(found, key=lambda batch: (batch.created_at, batch.batch))
 
-    def put_on_sale(self, batch: ImportedBatch, counts: tuple[int, ...]) -> None:
+    def begin_batch(self, batch: Batch) -> None:
+        self.imported.setdefault((batch.sku, batch.batch), replace(batch, status=BatchStatus.IMPORTING, cards=0))
+
+    def advance_batch(self, batch: Batch) -> None:
+        if (there := self._importing(batch)) is not None:
+            self.imported[batch.sku, batch.batch] = replace(there, cards=batch.cards)
+
+    def drop_batch(self, batch: Batch) -> None:
+        if self._importing(batch) is not None:
+            del self.imported[batch.sku, batch.batch]
+
+    def put_on_sale(self, batch: Batch, counts: tuple[int, ...]) -> bool:
+        return self._move(batch, BatchStatus.ON_SALE, counts)
+
+    def withdraw(self, batch: Batch) -> bool:
+        return self._move(batch, BatchStatus.WITHDRAWN, ())
+
+    def counted(self, product: Product, listed: Listed) -> None:
+        self._step_aside()
+        there = self.products[product.sku]
+        if there.stock_version != product.stock_version:
+            raise Changed
+        self._list(there, listed)
+
+    def _step_aside(self) -> None:
+        if self.meanwhile is not None:
+            step, self.meanwhile = self.meanwhile, None
+            step()
+
+    def _importing(self, batch: Batch) -> Batch | None:
+        there = self.imported.get((batch.sku, batch.batch))
+        return there if there is not None and there.status is BatchStatus.IMPORTING else None
+
+    def _move(self, batch: Batch, status: BatchStatus, counts: tuple[int, ...]) -> bool:
+        self._step_aside()
+        there = self.imported.get((batch.sku, batch.batch))
+        if there is None or there.status is not batch.status:
+            return False
         product = self.products.get(batch.sku)
         if product is None:
             raise NotFound
         if self.overtaken:
             self.overtaken -= 1
             raise Changed
-        if not self.batches[batch.sku, batch.batch].on_sale:
-            self.batches[batch.sku, batch.batch] = batch
-            self._list(product, Batch(batch.batch, counts))
+        self.imported[batch.sku, batch.batch] = replace(there, status=status, cards=batch.cards)
+        self._list(product, Listed(batch.batch, counts))
+        return True
 
-    def counted(self, product: Product, batch: Batch) -> None:
-        if self.meanwhile is not None:
-            step, self.meanwhile = self.meanwhile, None
-            step()
-        there = self.products[product.sku]
-        if there.stock_version != product.stock_version:
-            raise Changed
-        self._list(there, batch)
+    def _list(self, product: Product, listed: Listed) -> None:
+        others = tuple(each for each in product.batches if each.batch != listed.batch)
+        now = (*others, listed) if any(listed.counts) else others
+        self.products[product.sku] = replace(product, batches=now, stock_version=product.stock_version + 1)
 
-    def _list(self, product: Product, batch: Batch) -> None:
-        others = tuple(each for each in product.batches if each.batch != batch.batch)
-        listed = (*others, batch) if any(batch.counts) else others
-        self.products[product.sku] = replace(product, batches=listed, stock_version=product.stock_version + 1)
+
+class Holdings:
+    """`ports.Holdings`: of each trade the newest word about each batch."""
+
+    def __init__(self) -> None:
+        self.words: dict[tuple[str, str, str], Holding] = {}
+
+    def note(self, holdings: Sequence[Holding]) -> None:
+        for each in holdings:
+            there = self.words.get((each.sku, each.batch, each.trade_id))
+            if there is None or there.version < each.version:
+                self.words[each.sku, each.batch, each.trade_id] = each
+
+    def of(self, batch: Batch) -> Iterator[Holding]:
+        yield from [each for each in self.words.values() if (each.sku, each.batch) == (batch.sku, batch.batch)]
 
 
 class SealedCards:
@@ -206,6 +271,9 @@ class SealedCards:
 
     def add_key(self, key: WrappedKey) -> None:
         self.wrapped[key.key_id] = key
+
+    def drop_key(self, key: WrappedKey) -> None:
+        self.wrapped.pop(key.key_id, None)
 
     def add(self, cards: Sequence[SealedCard]) -> list[str]:
         duplicates = []
@@ -257,7 +325,7 @@ class Timeline:
 
     def __init__(self) -> None:
         self.changes: dict[str, dict[int, Change]] = {}
-        self.incidents: dict[tuple[str, str, str], Incident] = {}
+        self.noted: dict[tuple[str, str, str], Incident] = {}
 
     def append(self, trade_id: str, changes: Sequence[Change]) -> None:
         self.changes.setdefault(trade_id, {}).update({change.version: change for change in changes})
@@ -266,11 +334,14 @@ class Timeline:
         return [change for _, change in sorted(self.changes.get(trade_id, {}).items())]
 
     def note(self, incident: Incident) -> None:
-        self.incidents[incident.trade_id, incident.kind, incident.notice_digest] = incident
+        self.noted[incident.trade_id, incident.kind, incident.notice_digest] = incident
+
+    def incidents(self, trade_id: str) -> list[Incident]:
+        return [incident for incident in self.noted.values() if incident.trade_id == trade_id]
 
     @property
     def kinds(self) -> list[str]:
-        return [kind for _, kind, _ in self.incidents]
+        return [kind for _, kind, _ in self.noted]
 
 
 class Channels(dict[str, Channel]):
@@ -284,7 +355,10 @@ class Channels(dict[str, Channel]):
 
 
 class Bank:
-    """`ports.Provider`: a notice is one of `notices` by its body; `books` is what it answers to a query."""
+    """`ports.Provider`: a notice is one of `notices` by its body; `books` is what it answers to a query.
+
+    `down`: it answers nothing; `silent` are payments that it answers nothing about.
+    """
 
     name = "bank"
     currencies = frozenset({"CNY"})
@@ -293,6 +367,9 @@ class Bank:
     def __init__(self) -> None:
         self.notices: dict[bytes, list[PaymentEvent]] = {}
         self.books: dict[str, PaymentEvent] = {}
+        self.closed: set[str] = set()
+        self.asked: list[str] = []
+        self.silent: set[str] = set()
         self.down = False
 
     def check_settings(self, settings: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
@@ -301,10 +378,11 @@ class Bank:
         return {name: value for name, value in settings.items() if name != "key"}, {"key": settings["key"]}
 
     def create_payment(self, channel: Channel, request: PaymentRequest) -> PaymentSession:
+        self._answer(request.payment_id)
         amount = f"{request.amount.decimal()} {request.amount.currency}"
         return PaymentSession(
             redirect_url=f"https://bank.example/{request.payment_id}?pay={amount}&for={request.name}"
-            f"&notify={request.notify_url}&back={request.return_url}"
+            f"&notify={request.notify_url}&back={request.return_url}&on={request.terminal}"
         )
 
     def read_notice(self, channel: Channel, notice: Notice) -> list[PaymentEvent]:
@@ -313,9 +391,14 @@ class Bank:
         return self.notices[notice.body]
 
     def query_payment(self, channel: Channel, payment_id: str, currency: str) -> PaymentEvent:
-        if self.down:
-            raise Unavailable("the provider did not answer the query")
+        self.asked.append(payment_id)
+        self._answer(payment_id)
         return self.books.get(payment_id, PaymentEvent(payment_id, False, None, None))
+
+    def close_payment(self, channel: Channel, payment_id: str, currency: str) -> PaymentEvent:
+        said = self.query_payment(channel, payment_id, currency)
+        self.closed.add(payment_id)
+        return said
 
     def acknowledge(self, accepted: bool) -> str:
         return "received" if accepted else "no"
@@ -330,6 +413,10 @@ class Bank:
         self.notices[body] = list(events)
         return Notice("POST", (), {}, body)
 
+    def _answer(self, payment_id: str) -> None:
+        if self.down or payment_id in self.silent:
+            raise Unavailable("the provider did not answer")
+
 
 @dataclass
 class Machine:
@@ -337,21 +424,64 @@ class Machine:
 
     waiting: set[str] = field(default_factory=set)
     executions: dict[str, bool] = field(default_factory=dict)
+    ended: list[tuple[int, str]] = field(default_factory=list)  # (when, whose execution somebody stopped)
     woken: list[str] = field(default_factory=list)
+    failed: list[tuple[str, str]] = field(default_factory=list)  # (token, error)
 
     def start(self, trade_id: str) -> None:
         self.executions.setdefault(trade_id, True)
 
-    def take_over(self, trade_id: str) -> None:
-        if not any(runs for name, runs in self.executions.items() if name.startswith(trade_id)):
-            self.executions[f"{trade_id}-{len(self.executions)}"] = True
+    def take_over(self, trade_id: str, *, anew: bool = False) -> None:
+        if anew or not self.runs(trade_id):
+            name = f"{trade_id}-{len(self.executions)}" if trade_id in self.executions else trade_id
+            self.executions[name] = True
 
     def succeed(self, task_token: str) -> bool:
+        return self._wake(task_token, lambda: self.woken.append(task_token))
+
+    def fail(self, task_token: str, error: str) -> bool:
+        return self._wake(task_token, lambda: self.failed.append((task_token, error)))
+
+    def stopped(self, since: int) -> Iterator[str]:
+        yield from [trade_id for when, trade_id in self.ended if when >= since]
+
+    def runs(self, trade_id: str) -> bool:
+        return any(runs for name, runs in self.executions.items() if name.startswith(trade_id))
+
+    def stop(self, trade_id: str, at: int) -> None:
+        """Somebody stops the trade's execution: nothing waits for it any more."""
+        self.executions[trade_id] = False
+        self.ended.append((at, trade_id))
+
+    def _wake(self, task_token: str, how: Callable[[], None]) -> bool:
         if task_token not in self.waiting:
             return False
         self.waiting.remove(task_token)
-        self.woken.append(task_token)
+        how()
         return True
+
+
+class AttemptBook:
+    """`ports.AttemptBook`; `meanwhile` steps in before the next try is noted."""
+
+    def __init__(self) -> None:
+        self.tries: dict[str, Attempts] = {}
+        self.meanwhile: Callable[[], None] | None = None
+
+    def of(self, subject: str) -> Attempts:
+        return self.tries.get(subject, Attempts(0, 0))
+
+    def enter(self, subject: str, seen: Attempts, now: Attempts) -> bool:
+        if self.meanwhile is not None:
+            step, self.meanwhile = self.meanwhile, None
+            step()
+        if self.of(subject) != seen:
+            return False
+        self.tries[subject] = now
+        return True
+
+    def clear(self, subject: str) -> None:
+        self.tries.pop(subject, None)
 
 
 class NoticeQueue:
@@ -367,6 +497,39 @@ class NoticeQueue:
         self.messages.append((notice, trade_id))
 
 
+class Interruption:
+    """Steps in at one call, by its number from 0, of all the ports it watches: before it or, its answer lost, after."""
+
+    def __init__(self, number: int, step: Callable[[], object], *, after: bool = False) -> None:
+        self._number = number
+        self._step = step
+        self._after = after
+        self._calls = count()
+        self.came = False
+
+    def watch(self, port: Port) -> Port:
+        return cast(Port, _Watched(port, self))
+
+    def call(self, method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        now = next(self._calls) == self._number
+        self.came = self.came or now
+        if now and not self._after:
+            self._step()
+        answer = method(*args, **kwargs)
+        if now and self._after:
+            self._step()
+        return answer
+
+
+class _Watched:
+    def __init__(self, port: object, by: Interruption) -> None:
+        self._port = port
+        self._by = by
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        return partial(self._by.call, getattr(self._port, name))
+
+
 @dataclass
 class Shop:
     """Everything in memory, on one stock, with one channel."""
@@ -379,6 +542,7 @@ class Shop:
     queue: NoticeQueue = field(default_factory=NoticeQueue)
     bank: Bank = field(default_factory=Bank)
     sealer: Sealer = field(default_factory=Sealer)
+    holdings: Holdings = field(default_factory=Holdings)
 
     def __post_init__(self) -> None:
         self.orders = Orders(self.stock)
@@ -397,7 +561,25 @@ class Shop:
         for card in dealt:
             self.stock.put(card)
         counts = tuple(len(range(shard, cards, shards)) for shard in range(shards))
-        self.catalogue.batches[sku, batch] = ImportedBatch(sku, batch, shards, cards, True, self.clock())
-        listed = (Batch(batch, counts),) if cards else ()
+        self.catalogue.imported[sku, batch] = Batch(sku, batch, BatchStatus.ON_SALE, shards, cards, self.clock())
+        listed = (Listed(batch, counts),) if cards else ()
         self.catalogue.products[sku] = Product(sku, f"商品 {sku}", price, on_sale, listed, 1)
         return dealt
+
+
+def unavailable(*_: object) -> None:
+    """A step that breaks off what it steps into."""
+    raise Unavailable("the connection broke")
+
+
+def at_every_call(
+    made: Callable[[], Shop], step: Callable[[Shop], object], *, after: bool
+) -> Iterator[tuple[Shop, Interruption]]:
+    """A new shop each time, and what steps in at the next call of its ports, until there is none left to step in at."""
+    for number in count():
+        shop = made()
+        interruption = Interruption(number, partial(step, shop), after=after)
+        yield shop, interruption
+        if not interruption.came:
+            assert number > 5, "something was watched"
+            return

@@ -7,7 +7,7 @@ from cardshop.domain.errors import NotFound
 from cardshop.domain.trade import Status
 from cardshop.usecases.complete_trade import CompleteTrade
 
-from tests.domain.builders import NOW, TRADE_ID, in_status, paid, placed
+from tests.domain.builders import TRADE_ID, delivered, in_status
 from tests.usecases.fakes import Shop
 
 
@@ -17,7 +17,7 @@ def complete(shop: Shop) -> CompleteTrade:
 
 
 def test_a_delivered_order_is_completed_once(shop: Shop, complete: CompleteTrade) -> None:
-    shop.orders.put(paid(placed()).delivered(NOW))
+    shop.orders.put(delivered())
     first = complete(TRADE_ID)
     assert (first.status, first.version) == (Status.COMPLETED, 4)
     assert complete(TRADE_ID) == first == shop.orders.by_id[TRADE_ID]

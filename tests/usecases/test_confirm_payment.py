@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
-from cardshop.domain.errors import Changed, InvalidNotice, NotFound, Unavailable
+from cardshop.domain.errors import Busy, InvalidNotice, NotFound, Unavailable
 from cardshop.domain.money import Money
 from cardshop.domain.order import Order
 from cardshop.domain.payment import Channel, Notice, Payment, PaymentEvent, PaymentState, payment_id
 from cardshop.domain.trade import Status
 from cardshop.ports import QueuedNotice
-from cardshop.usecases.confirm_payment import ConfirmPayment, Outcome, UnknownPayment
+from cardshop.usecases.confirm_payment import ConfirmPayment, Outcome
+from cardshop.usecases.settle_payment import RecordPayment, SettlePayment, UnknownPayment
 
-from tests.domain.builders import BUYER, NOW, PAYMENT_ID, PRICE, TRADE_ID, paid, placed
+from tests.domain.builders import BUYER, NOW, PAYMENT_ID, PRICE, SKU, TRADE_ID, delivered, paid, placed
 from tests.usecases.fakes import Shop
 
 TOKEN = "token-1"
@@ -43,7 +44,9 @@ class Till:
 
     def take(self, notice: Notice, channel: str = "epay") -> list[Outcome]:
         shop = self.shop
-        confirm = ConfirmPayment(shop.orders, shop.timeline, shop.channels, shop.provider, shop.machine, shop.clock)
+        record = RecordPayment(shop.orders, shop.stock, shop.catalogue, shop.clock)
+        settle = SettlePayment(record, shop.machine)
+        confirm = ConfirmPayment(shop.orders, shop.timeline, shop.channels, shop.provider, settle, shop.clock)
         return confirm(QueuedNotice(channel, notice, NOW))
 
     @property
@@ -71,7 +74,7 @@ def test_a_confirmed_payment_is_accepted_and_the_machine_goes_on(shop: Shop, til
     assert till.order.payments[0] == Payment(PAYMENT_ID, "epay", PRICE, PaymentState.ACCEPTED, PRICE, "bank-1")
     assert shop.machine.woken == [TOKEN]
     assert shop.machine.executions == {TRADE_ID: True}
-    assert shop.timeline.incidents == {}
+    assert shop.timeline.noted == {}
 
 
 def test_a_repeated_notice_changes_nothing_but_wakes_the_machine_again(shop: Shop, till: Till) -> None:
@@ -118,7 +121,7 @@ def test_a_token_written_at_the_very_moment_of_payment_is_not_missed(shop: Shop)
 
 def test_a_delivered_order_is_not_woken_again(shop: Shop, till: Till) -> None:
     till()
-    shop.orders.record(till.order, till.order.delivered(NOW))
+    shop.orders.record(till.order, delivered(till.order))
     shop.machine.woken.clear()
     shop.machine.executions[TRADE_ID] = False  # it is past its end
     assert till() is Outcome.REPEATED
@@ -144,7 +147,7 @@ def test_a_notice_that_does_not_fit_is_an_incident(shop: Shop, till: Till, kind:
     assert till(**said) is expected  # type: ignore[arg-type]
     assert till.order == before
     assert shop.machine.woken == []
-    (incident,) = shop.timeline.incidents.values()
+    (incident,) = shop.timeline.noted.values()
     assert (incident.trade_id, incident.kind, incident.payment_id) == (TRADE_ID, kind, PAYMENT_ID)
     assert (incident.channel, incident.at) == (said.get("channel", "epay"), NOW)
     # the same notice again is the same incident
@@ -184,9 +187,11 @@ def test_too_little_or_another_currency_is_recorded_and_not_delivered(shop: Shop
     assert shop.machine.woken == []
 
 
-def test_too_much_is_accepted_and_the_surplus_is_on_record(till: Till) -> None:
-    assert till(amount=Money(1000, "CNY"), received=Money(1000, "CNY")) is Outcome.ACCEPTED
-    assert (till.judged, till.order.payments[0].paid) == (PaymentState.ACCEPTED, Money(1000, "CNY"))
+def test_too_much_is_accepted_and_the_surplus_is_on_record(shop: Shop, till: Till) -> None:
+    assert till(amount=Money(1000, "CNY"), received=Money(1000, "CNY")) is Outcome.IRREGULAR
+    assert (till.judged, till.order.payments[0].paid) == (PaymentState.SURPLUS, Money(1000, "CNY"))
+    assert till.order.status is Status.PAID
+    assert shop.machine.woken == [TOKEN]
 
 
 def test_what_the_books_say_counts_not_what_the_notice_says(till: Till) -> None:
@@ -194,16 +199,32 @@ def test_what_the_books_say_counts_not_what_the_notice_says(till: Till) -> None:
     assert till.order.payments[0].paid == Money(1, "CNY")
 
 
-def test_money_for_a_closed_order_is_late(shop: Shop, till: Till) -> None:
+def test_money_for_a_closed_order_gets_cards_of_those_for_sale(shop: Shop, till: Till) -> None:
+    shop.sells(SKU, 1, PRICE)
     shop.orders.record(till.order, till.order.closed(NOW))
-    assert till() is Outcome.IRREGULAR
-    assert (till.order.status, till.judged) == (Status.CLOSED, PaymentState.LATE)
+    assert till() is Outcome.ACCEPTED
+    assert (till.order.status, till.judged) == (Status.PAID, PaymentState.ACCEPTED)
+    assert till.order.has_its_cards
+
+
+def test_money_for_a_closed_order_without_cards_for_sale_awaits_some(shop: Shop, till: Till) -> None:
+    shop.orders.record(till.order, till.order.closed(NOW))
+    assert till() is Outcome.AWAITS_STOCK
+    assert (till.order.status, till.judged, till.order.lacking) == (Status.AWAITING_STOCK, PaymentState.ACCEPTED, SKU)
+    assert till() is Outcome.REPEATED
+
+
+def test_a_short_payment_is_topped_up(shop: Shop, till: Till) -> None:
+    assert till(amount=Money(900, "CNY"), received=Money(900, "CNY")) is Outcome.IRREGULAR
+    shop.orders.record(till.order, till.order.reopened("epay", BUYER, NOW))
+    rest = till.order.payments[1]
+    assert till(payment=rest.payment_id, amount=Money(90, "CNY"), received=Money(90, "CNY")) is Outcome.ACCEPTED
+    assert (till.order.status, shop.machine.woken) == (Status.PAID, [TOKEN])
 
 
 def test_money_for_an_order_that_is_paid_already_is_a_duplicate(shop: Shop, till: Till) -> None:
+    shop.orders.record(till.order, till.order.reopened("epay", BUYER, NOW))
     again = payment_id(TRADE_ID, 2)
-    second = Payment(again, "epay", PRICE, PaymentState.OPEN)
-    shop.orders.put(replace(till.order, payments=(*till.order.payments, second)))
     assert till() is Outcome.ACCEPTED
     assert till(payment=again) is Outcome.IRREGULAR
     assert [payment.state for payment in till.order.payments] == [PaymentState.ACCEPTED, PaymentState.DUPLICATE]
@@ -227,7 +248,7 @@ def test_a_provider_that_does_not_answer_leaves_the_order_as_it_is(shop: Shop, t
     with pytest.raises(Unavailable):
         till()
     assert till.order == before
-    assert shop.timeline.incidents == {}
+    assert shop.timeline.noted == {}
 
 
 def test_a_notice_that_cannot_be_verified_any_more_is_not_believed(till: Till) -> None:
@@ -267,11 +288,12 @@ def test_an_order_revealed_or_otherwise_changed_meanwhile_is_loaded_again(shop: 
     assert (till.order.status, till.order.version) == (Status.PAID, 3)
 
 
-def test_an_order_closed_meanwhile_makes_the_payment_late(shop: Shop, till: Till) -> None:
+def test_an_order_closed_meanwhile_is_paid_late_with_cards_of_those_for_sale(shop: Shop, till: Till) -> None:
+    (card,) = shop.sells(SKU, 1, PRICE)
     shop.orders.once(lambda _: shop.orders.record(till.order, till.order.closed(NOW)))
-    assert till() is Outcome.IRREGULAR
-    assert (till.order.status, till.judged) == (Status.CLOSED, PaymentState.LATE)
-    assert shop.machine.woken == []
+    assert till() is Outcome.ACCEPTED
+    assert (till.order.status, till.judged, till.order.version) == (Status.PAID, PaymentState.ACCEPTED, 3)
+    assert [each.card_id for each in till.order.cards] == [card.card_id]
 
 
 def test_a_twin_that_was_faster_leaves_one_payment_and_no_second_version(shop: Shop, till: Till) -> None:
@@ -286,6 +308,6 @@ def test_an_order_that_never_stops_changing_is_tried_again_later(shop: Shop, til
         shop.orders.by_id[TRADE_ID] = till.order.revealed(NOW, BUYER)
 
     shop.orders.meanwhile = always_faster
-    with pytest.raises(Changed):
+    with pytest.raises(Busy):
         till()
     assert till.judged is PaymentState.OPEN

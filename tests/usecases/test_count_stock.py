@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 from cardshop.domain.card import Card, Pool
 from cardshop.domain.errors import Changed
-from cardshop.domain.product import Batch
-from cardshop.ports import ImportedBatch
+from cardshop.domain.product import Batch, BatchStatus, Listed
 from cardshop.usecases.count_stock import CountStock
 
 from tests.domain.builders import NOW, PRICE, SKU
@@ -50,7 +49,7 @@ def test_an_older_count_still_on_its_way_is_overtaken_by_one_that_finds_nothing_
     read = shop.catalogue.products[SKU]
     count(dealt[0].pool)
     with pytest.raises(Changed):
-        shop.catalogue.counted(read, Batch(read.batches[0].batch, (2,)))
+        shop.catalogue.counted(read, Listed(read.batches[0].batch, (2,)))
     assert counts(shop) == [(3,)]
 
 
@@ -70,7 +69,7 @@ def test_a_batch_that_is_sold_out_is_not_listed_any_more_and_comes_back_with_a_c
 def test_a_batch_that_is_not_on_sale_is_not_listed(shop: Shop, count: CountStock) -> None:
     """Given an import that has not finished, its cards are in the pool and nobody's yet."""
     shop.sells(SKU, 0, PRICE)
-    shop.catalogue.begin_batch(ImportedBatch(SKU, "unfinished", 1, 0, False, NOW))
+    shop.catalogue.begin_batch(Batch(SKU, "unfinished", BatchStatus.IMPORTING, 1, 0, NOW))
     pool = Pool(SKU, "unfinished", 0)
     shop.stock.put(Card(pool, "card", "0"))
     count(pool)
@@ -97,7 +96,7 @@ def test_a_stock_that_never_stops_changing_is_tried_again_later(shop: Shop, coun
 
     def always_faster() -> None:
         product = shop.catalogue.products[SKU]
-        shop.catalogue.counted(product, Batch("another", (product.stock_version,)))
+        shop.catalogue.counted(product, Listed("another", (product.stock_version,)))
         shop.catalogue.meanwhile = always_faster
 
     shop.catalogue.meanwhile = always_faster

@@ -21,9 +21,10 @@ from cardshop.domain.money import Money
 from cardshop.domain.order import Actor, Order, trade_id
 from cardshop.domain.payment import PaymentState
 from cardshop.domain.trade import Status
+from cardshop.usecases.open_payment import OpenPayment
 from cardshop.usecases.place_order import Placed, PlaceOrder, Wish
 
-from tests.domain.builders import BUYER, PRICE, SKU, WINDOW_MS
+from tests.domain.builders import BUYER, FIRST_LOOK_MS, PRICE, SKU, WINDOW_MS
 from tests.usecases.fakes import SECRET, SHOP_URL, Shop
 
 KEY = "6c1cb2f0-8f0f-4a58-9f0c-2f6f1c0d9e11"
@@ -50,12 +51,11 @@ class Buyer:
             orders=self.shop.orders,
             pool=self.shop.stock,
             catalogue=self.shop.catalogue,
-            channels=self.shop.channels,
-            provider=self.shop.provider,
+            open=OpenPayment(self.shop.channels, self.shop.provider, lambda: SHOP_URL),
             secret=SECRET,
-            public_url=lambda: SHOP_URL,
             hold_caps=self.caps,
             window_ms=WINDOW_MS,
+            first_look_ms=FIRST_LOOK_MS,
             clock=self.shop.clock,
             pause=self.pauses.append,
         )
@@ -75,6 +75,7 @@ def test_an_order_takes_its_cards_out_of_the_pool_and_opens_a_payment(shop: Shop
     assert placed.claims == 1
     assert (order.trade_id, order.status, order.version) == (trade_id(SECRET, KEY), Status.PENDING_PAYMENT, 1)
     assert (order.amount, order.expires_at) == (Money(1980, "CNY"), shop.clock.now + WINDOW_MS)
+    assert order.due_at == shop.clock.now + FIRST_LOOK_MS
     (payment,) = order.payments
     assert (payment.payment_id, payment.channel, payment.state) == (f"{order.trade_id}01", "epay", PaymentState.OPEN)
     held = [card.card_id for card in order.cards]
@@ -85,9 +86,10 @@ def test_an_order_takes_its_cards_out_of_the_pool_and_opens_a_payment(shop: Shop
     assert stored.password is not None
     assert "hunter2" not in stored.password
     assert passwords.matches("hunter2", stored.password)
+    assert placed.session is not None
     assert placed.session.redirect_url == (
         f"https://bank.example/{order.trade_id}01?pay=19.80 CNY&for=商品 {SKU}"
-        f"&notify={SHOP_URL}/webhooks/epay&back={SHOP_URL}/orders/{order.trade_id}/return"
+        f"&notify={SHOP_URL}/webhooks/epay&back={SHOP_URL}/orders/{order.trade_id}/return&on=pc"
     )
 
 
@@ -107,6 +109,19 @@ def test_an_order_of_several_products_is_one_order(shop: Shop, buy: Buyer) -> No
     ]
     assert sorted(card.pool.sku for card in order.cards) == ["other", SKU, SKU, SKU]
     assert shop.stock.card_ids == []
+
+
+def test_a_provider_that_does_not_answer_leaves_an_order_that_is_payable_later(shop: Shop, buy: Buyer) -> None:
+    """Given a provider that is down, the order is accepted with its cards; the same request later says how to pay."""
+    shop.sells(SKU, 1, PRICE)
+    shop.bank.down = True
+    first = buy()
+    assert (first.session, first.claims, shop.stock.card_ids) == (None, 1, [])
+    assert shop.orders.by_id[first.order.trade_id].status is Status.PENDING_PAYMENT
+    shop.bank.down = False
+    again = buy()
+    assert (again.order.trade_id, again.claims) == (first.order.trade_id, 0)
+    assert again.session is not None
 
 
 # ---- the same request again ----

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from cardshop.domain.card import Pool, card_id
+from cardshop.domain.card import Card, Pool, card_id
 from cardshop.domain.errors import NotFound, NotRevealable, Unavailable
 from cardshop.domain.order import Actor
 from cardshop.domain.trade import REVEALABLE, Status
-from cardshop.usecases.import_cards import ImportCards
+from cardshop.ports import SealedCard
 from cardshop.usecases.reveal_cards import RevealCards, RevealedCard
 
-from tests.domain.builders import BUYER, PRICE, SKU, TRADE_ID, placed
+from tests.domain.builders import BUYER, SKU, TRADE_ID, placed
 from tests.usecases.fakes import SECRET, Shop
 
 CODES = ["AAAA-1111", "BBBB-2222", "CCCC-3333"]
@@ -23,16 +23,25 @@ def reveal(shop: Shop) -> RevealCards:
     return RevealCards(shop.orders, shop.sealed, shop.sealer, shop.clock)
 
 
+def sealed(shop: Shop, batch: str, *codes: str) -> list[Card]:
+    """Cards as an import of these codes leaves them."""
+    key, plain = shop.sealer.new_key(SKU, batch)
+    shop.sealed.add_key(key)
+    pool = Pool(SKU, batch, 0)
+    cards = [Card(pool, card_id(SECRET, code)) for code in codes]
+    shop.sealed.add(
+        [
+            SealedCard(card.card_id, pool, key.key_id, shop.sealer.seal(plain, SKU, card.card_id, code))
+            for card, code in zip(cards, codes, strict=True)
+        ]
+    )
+    return cards
+
+
 def given_an_order(shop: Shop, status: Status) -> None:
     """An order for the cards of two imports, in another sequence than they were imported in."""
-    shop.sells(SKU, 0, PRICE)
-    load = ImportCards(shop.catalogue, shop.sealed, shop.sealer, SECRET, shop.clock)
-    load(SKU, [(1, CODES[0]), (2, CODES[1])])
-    load(SKU, [(1, CODES[2])])
-    pools = [Pool.parse(key) for key in shop.stock.pools]
-    held = {card.card_id: card for pool in pools for card in shop.stock.look(pool, 9, consistent=True)}
-    wanted = tuple(held[card_id(SECRET, code)] for code in reversed(CODES))
-    shop.orders.put(replace(placed(3, held=wanted), status=status))
+    held = sealed(shop, "first", CODES[0], CODES[1]) + sealed(shop, "second", CODES[2])
+    shop.orders.put(replace(placed(3, held=tuple(reversed(held))), status=status))
 
 
 @pytest.mark.parametrize("status", sorted(REVEALABLE))

@@ -6,7 +6,7 @@ import pytest
 from cardshop.domain.errors import NotFound
 from cardshop.usecases.view_order import ViewOrder
 
-from tests.domain.builders import NOW, TRADE_ID, paid, placed
+from tests.domain.builders import TRADE_ID, delivered, paid, placed
 from tests.usecases.fakes import Shop
 
 
@@ -25,7 +25,7 @@ def test_the_order_as_it_is_now(shop: Shop, view: ViewOrder) -> None:
 def test_the_story_is_complete_when_the_timeline_is_a_moment_behind(shop: Shop, view: ViewOrder) -> None:
     first = placed()
     second = paid(first)
-    third = second.delivered(NOW + 2000)
+    third = delivered(second)
     shop.timeline.append(TRADE_ID, [first.last_change, second.last_change])
     assert view.changes(third) == [first.last_change, second.last_change, third.last_change]
 

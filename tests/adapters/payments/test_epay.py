@@ -338,6 +338,23 @@ def test_a_platform_that_cannot_be_reached_is_unavailable_and_keeps_the_key() ->
     assert KEY not in told(unavailable.value)
 
 
+@pytest.mark.parametrize("said", [{"code": 1, "status": 1}, {"code": 1, "status": 0}, {"code": -1}])
+def test_closing_a_payment_answers_what_the_platform_says_of_it(platform: Platform, said: dict[str, object]) -> None:
+    """The protocol closes nothing: whoever has paid is told of all the same, and whoever pays later pays late."""
+    platform.says(money="9.90", **said)
+    closed = Epay().close_payment(at(platform.url), PAYMENT_ID, "CNY")
+    assert closed == ask(at(platform.url))
+    assert closed.paid == (said.get("status") == 1)
+
+
+def test_closing_at_a_platform_that_does_not_answer_is_unavailable_and_keeps_the_key(platform: Platform) -> None:
+    """An order that may have been paid is not to be closed."""
+    platform.answer = None
+    with pytest.raises(Unavailable) as unavailable:
+        Epay().close_payment(at(platform.url), PAYMENT_ID, "CNY")
+    assert KEY not in told(unavailable.value)
+
+
 # ---- settings ----
 
 SETTINGS = {"url": "https://pay.example/", "pid": "1001", "type": "wxpay", "key": KEY}

@@ -104,18 +104,31 @@ def public_url() -> str:
 
 
 class ChannelSettings:
-    """`ports.Channels`: public settings from the catalogue, secrets from SecureStrings under the shop's own key."""
+    """`ports.Channels`: public settings from the catalogue, secrets from SecureStrings under the shop's own key.
+
+    A channel is kept whole for a minute: an order and its notice ask for it three times. One that is not there is not.
+    """
 
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix
         self._catalogue = DynamoChannelSettings()
+        self._kept: dict[str, tuple[float, Channel]] = {}
 
     def find(self, name: str) -> Channel | None:
+        until, kept = self._kept.get(name, (0.0, None))
+        if kept is not None and time.monotonic() < until:
+            return kept
+        found = self._read(name)
+        if found is not None:
+            self._kept[name] = (time.monotonic() + _SETTINGS_MAX_AGE, found)
+        return found
+
+    def _read(self, name: str) -> Channel | None:
         channel = self._catalogue.find(name)
         if channel is None:
             return None
         try:
-            text = ssm().get(f"{self._prefix}/{name}", decrypt=True, max_age=_SETTINGS_MAX_AGE)
+            text = ssm().get(f"{self._prefix}/{name}", decrypt=True, force_fetch=True)
         except GetParameterError as error:
             raise Unavailable("the parameter store did not answer") from error
         return Channel(name, channel.provider, channel.settings, json.loads(str(text)))

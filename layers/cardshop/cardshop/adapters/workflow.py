@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Iterator
 from itertools import islice
 
@@ -34,16 +35,19 @@ class StepFunctions:
     def take_over(self, trade_id: str, *, anew: bool = False) -> None:
         for number in range(_EXECUTIONS):
             name = f"{trade_id}-{number}" if number else trade_id
-            if self._start(name, trade_id) or (not anew and self._runs(name)):
+            if self._start(name, trade_id, anew=anew) or (not anew and self._runs(name)):
                 return
         raise Unavailable("this trade's executions keep ending")
 
-    def _start(self, name: str, trade_id: str) -> bool:
-        """False if there is, or was, an execution of this name."""
+    def _start(self, name: str, trade_id: str, *, anew: bool = False) -> bool:
+        """False if there was an execution of this name; `anew`: or is (started again with the same input, AWS answers
+        the one that runs).
+        """
+        given = {"trade_id": trade_id, **({"start": uuid.uuid4().hex} if anew else {})}
         with reached("Step Functions"):
             try:
                 client("stepfunctions").start_execution(
-                    stateMachineArn=self._machine_arn, name=name, input=json.dumps({"trade_id": trade_id})
+                    stateMachineArn=self._machine_arn, name=name, input=json.dumps(given)
                 )
             except ClientError as error:
                 if code_of(error) == "ExecutionAlreadyExists":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from cardshop.domain.errors import BodyTooLarge, NothingToImport, Unprocessable
 MAX_BYTES = 4 * 1024 * 1024
 MAX_LINES = 10_000
 MAX_LINE_BYTES = 4 * 1024
+_ENCODINGS = (("utf-8", "utf-8"), ("gbk", "gb18030"))
 #: No code has these; the last stands where somebody before us could not read what there was.
 _NO_TEXT = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ufffd]")
 
@@ -44,13 +46,15 @@ def some_lines(numbers: Sequence[int]) -> str:
 
 
 def _decoded(raw: bytes) -> tuple[str, str]:
-    """UTF-8 if it can be (with or without a mark); else GBK, in which Chinese spreadsheets save text.
+    """UTF-8 if it can be; else GBK, in which Chinese spreadsheets save text, unless it bears UTF-8's own mark.
 
-    GB 18030 holds all of GBK, and what GBK's own decoder would leave out.
+    GB 18030 holds all of GBK, and what GBK's own decoder would leave out. Marks are no part of a code, wherever files
+    were joined.
     """
-    for encoding, codec in (("utf-8", "utf-8-sig"), ("gbk", "gb18030")):
+    broken = 0
+    for encoding, codec in _ENCODINGS[:1] if raw.startswith(BOM_UTF8) else _ENCODINGS:
         try:
-            return raw.decode(codec), encoding
-        except UnicodeDecodeError as error:
-            broken = raw.count(b"\n", 0, error.start) + 1
+            return raw.decode(codec).replace("\ufeff", ""), encoding
+        except UnicodeDecodeError as error:  # in the encoding it was saved in, it breaks later
+            broken = max(broken, raw.count(b"\n", 0, error.start) + 1)
     raise Unprocessable(f"neither UTF-8 nor GBK text in line {broken}")

@@ -61,7 +61,7 @@ class ConfirmPayment:
             return Outcome.DENIED
         if event.amount is not None and _less(event.amount, _expected(payment, said.amount)):
             return self._mismatch("wrong_amount", order, payment, channel, event)
-        order, new = self.settle(said)
+        order, new = self.settle(said, order)
         return _outcome(order, payment.payment_id) if new else Outcome.REPEATED
 
     def _load(self, payment_id: str) -> tuple[Order, Payment]:

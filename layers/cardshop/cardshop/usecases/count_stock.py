@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from cardshop.domain.card import Pool
 from cardshop.domain.errors import Changed
-from cardshop.domain.product import BatchStatus, Listed
+from cardshop.domain.product import Batch, BatchStatus, Listed
 from cardshop.ports import CardPool, Catalogue
 
 _ATTEMPTS = 50  # each lost one means that another count was written
@@ -38,6 +38,15 @@ class CountStock:
                 continue
             return
         raise Changed("the stock kept changing")
+
+    def whole(self, batch: Batch) -> None:
+        """List every pool of a batch on sale that holds another number of cards than its product says."""
+        product = self.catalogue.find(batch.sku, consistent=True)
+        found = product.batches if product else ()
+        listed = next((each.counts for each in found if each.batch == batch.batch), (0,) * batch.shards)
+        for pool in batch.pools():
+            if self.pool.count(pool) != listed[pool.shard]:
+                self(pool)
 
     def _unlisted(self, pool: Pool) -> Listed | None:
         """A batch that was sold out, to be listed again; None while it is not on sale."""

@@ -63,8 +63,9 @@ class ImportCards:
         if batch.cards == 0:
             self.catalogue.drop_batch(batch)
             raise NothingToImport(f"every code is in the stock already: lines {some_lines(duplicates)}")
-        self.put_on_sale(batch)
-        return Imported(replace(batch, status=BatchStatus.ON_SALE), duplicates, already=False)
+        if self.put_on_sale(batch):
+            return Imported(replace(batch, status=BatchStatus.ON_SALE), duplicates, already=False)
+        return Imported(self.catalogue.batch(sku, batch_id) or batch, duplicates, already=False)
 
     def _seal(self, batch: Batch, lines: dict[str, tuple[int, str]]) -> tuple[Batch, list[str]]:
         """The batch with its cards counted, and the ids that other batches hold already."""

@@ -8,6 +8,7 @@ from cardshop.domain.card import Pool
 from cardshop.domain.errors import Busy, Changed
 from cardshop.domain.product import Batch
 from cardshop.ports import CardPool, Catalogue
+from cardshop.usecases.count_stock import CountStock
 from cardshop.usecases.fill_orders import FillOrders
 
 _ATTEMPTS = 20
@@ -21,16 +22,19 @@ class PutOnSale:
 
     def __call__(self, batch: Batch) -> bool:
         """False if the batch is not in the state any more in which it was read: somebody else moved it."""
-        self.fill(batch.sku, [(pool, count) for pool, count in self._counts(batch) if count])
+        counts = self._counts(batch)
+        if self.fill(batch.sku, [(pool, count) for pool, count in counts if count]):
+            counts = self._counts(batch)
         for _ in range(_ATTEMPTS):
             try:
-                moved = self.catalogue.put_on_sale(batch, tuple(count for _, count in self._counts(batch)))
-            except Changed:  # the stock is being counted at this moment
+                moved = self.catalogue.put_on_sale(batch, tuple(count for _, count in counts))
+            except Changed:  # the product's stock is being counted at this moment
                 continue
             break
         else:
             raise Busy("the product kept changing; send it again")
         self.fill(batch.sku)  # one that began to wait after the first look is still before those who come now
+        CountStock(self.catalogue, self.pool).whole(batch)  # some may have been taken in between
         return moved
 
     def _counts(self, batch: Batch) -> list[tuple[Pool, int]]:

@@ -32,7 +32,7 @@ class Report:
     """
 
     counts: Counter[str] = field(default_factory=Counter)
-    errors: list[tuple[str, str]] = field(default_factory=list)  # (trade id, code)
+    errors: list[tuple[str, str]] = field(default_factory=list)  # (trade id, code or what is not right with it)
     silence: int = 0  # asks at providers in a row that were not answered
 
 
@@ -79,7 +79,9 @@ class Reconcile:
         try:
             order = self._asked(order, report)
             asked = True
-            report.counts["without_cards"] += order.status in HOLDS_CARDS and not order.has_its_cards
+            if order.status in HOLDS_CARDS and not order.has_its_cards:
+                report.counts["without_cards"] += 1
+                report.errors.append((trade_id, "without_cards"))
             self._drive(order, report)
         finally:
             if due:
@@ -99,7 +101,7 @@ class Reconcile:
             raise
         report.silence = 0
         for said in paid:
-            order, new = self.settle(said)
+            order, new = self.settle(said, order)
             report.counts["settled"] += new
         return order
 

@@ -39,11 +39,14 @@ class RecordPayment:
     catalogue: Catalogue
     clock: Clock
 
-    def __call__(self, said: PaymentEvent) -> Recorded:
-        """UnknownPayment if no order of ours has it. The same confirmation again changes nothing."""
+    def __call__(self, said: PaymentEvent, read: Order | None = None) -> Recorded:
+        """UnknownPayment if no order of ours has it. The same confirmation again changes nothing.
+
+        `read`: the order as the caller has just read it, to begin with.
+        """
         trade_id = trade_id_of(said.payment_id)
-        for _ in range(_ATTEMPTS):
-            order = self.orders.find(trade_id) if trade_id else None
+        for attempt in range(_ATTEMPTS):
+            order = read if attempt == 0 and read else self.orders.find(trade_id) if trade_id else None
             payment = order.payment(said.payment_id) if order else None
             if order is None or payment is None:
                 raise UnknownPayment("no order of ours has this payment")
@@ -84,9 +87,9 @@ class SettlePayment:
     record: RecordPayment
     workflow: Workflow
 
-    def __call__(self, said: PaymentEvent) -> tuple[Order, bool]:
-        """(the order as it is stored, whether this confirmation was new to it)."""
-        recorded = self.record(said)
+    def __call__(self, said: PaymentEvent, read: Order | None = None) -> tuple[Order, bool]:
+        """(the order as it is stored, whether this confirmation was new to it). `read` as for `RecordPayment`."""
+        recorded = self.record(said, read)
         self.wake(recorded.order, anew=recorded.late)
         return recorded.order, recorded.new
 

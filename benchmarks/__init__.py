@@ -1,0 +1,1 @@
+"""`make bench`: what the shop takes and costs, counted on the local engine and compared with the last accepted run."""

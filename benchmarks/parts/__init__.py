@@ -1,0 +1,1 @@
+"""One figure of the table each: `run(stage)` answers its figures."""

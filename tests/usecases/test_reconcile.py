@@ -1,0 +1,486 @@
+"""Reconciling: what nobody else did is done, by the same use cases; what is as it should be is left as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from cardshop.domain import looks
+from cardshop.domain.money import Money
+from cardshop.domain.order import Order
+from cardshop.domain.payment import PaymentEvent, PaymentState, payment_id
+from cardshop.domain.trade import Status
+from cardshop.usecases.ask_provider import AskProvider
+from cardshop.usecases.cancel_order import PAYMENT_FAILED
+from cardshop.usecases.close_trade import CloseTrade
+from cardshop.usecases.complete_trade import CompleteTrade
+from cardshop.usecases.fill_orders import FillOrders
+from cardshop.usecases.reconcile import Reconcile
+from cardshop.usecases.settle_payment import RecordPayment, SettlePayment
+
+from tests.domain.builders import (
+    AFTER_SALE_MS,
+    BUYER,
+    NOW,
+    PAYMENT_ID,
+    PRICE,
+    SKU,
+    TRADE_ID,
+    WINDOW_MS,
+    cards,
+    delivered,
+    paid,
+    placed,
+)
+from tests.usecases.fakes import Shop
+
+TOKEN = "token-1"
+HOUR = 3_600_000
+WINDOW_OVER = NOW + WINDOW_MS + looks.GRACE
+IDS = [letter * 26 for letter in "abcdefgh"]
+
+
+@pytest.fixture
+def reconcile(shop: Shop, ask: AskProvider, settle: SettlePayment, close: CloseTrade, fill: FillOrders) -> Reconcile:
+    complete = CompleteTrade(shop.orders, shop.clock)
+    return Reconcile(shop.orders, ask, settle, close, complete, fill, shop.machine, shop.clock)
+
+
+@pytest.fixture(autouse=True)
+def product(shop: Shop) -> None:
+    shop.sells(SKU, 0, PRICE)
+
+
+def due(shop: Shop, order: Order, *, waits: bool = False) -> Order:
+    """The order, to be looked at now; its execution runs, and waits or has not come to that yet."""
+    shop.machine.start(order.trade_id)
+    if waits:
+        shop.machine.waiting.add(TOKEN)
+    return shop.orders.put(replace(order, due_at=shop.clock.now, task_token=TOKEN if waits else None))
+
+
+def stocked(shop: Shop, count: int) -> None:
+    """So many cards for sale."""
+    shop.sells(SKU, count, PRICE)
+
+
+def awaiting(trade_id: str = TRADE_ID) -> Order:
+    return paid(placed(trade_id=trade_id, held=())).short_of_cards(NOW, SKU)
+
+
+def states(order: Order) -> list[str]:
+    return [payment.state.value for payment in order.payments]
+
+
+# ---- lost notices ----
+
+
+def test_a_payment_whose_notice_was_lost_is_settled_and_the_machine_goes_on(shop: Shop, reconcile: Reconcile) -> None:
+    due(shop, placed(), waits=True)
+    shop.bank.receives(PAYMENT_ID, PRICE)
+    report = reconcile()
+    order = shop.orders.by_id[TRADE_ID]
+    assert (order.status, states(order)) == (Status.PAID, ["accepted"])
+    assert shop.machine.woken == [TOKEN]
+    assert (report.counts["looked"], report.counts["settled"], report.errors) == (1, 1, [])
+
+
+def test_money_for_a_closed_order_is_found_hours_later(shop: Shop, reconcile: Reconcile) -> None:
+    due(shop, placed().closed(NOW))
+    stocked(shop, 1)
+    shop.bank.receives(PAYMENT_ID, PRICE)
+    reconcile()
+    order = shop.orders.by_id[TRADE_ID]
+    assert (order.status, order.has_its_cards) == (Status.PAID, True)
+    assert list(shop.machine.executions.values()) == [True, True]
+
+
+def test_money_for_a_closed_order_awaits_stock_if_there_is_none(shop: Shop, reconcile: Reconcile) -> None:
+    due(shop, placed().closed(NOW))
+    shop.bank.receives(PAYMENT_ID, PRICE)
+    report = reconcile()
+    order = shop.orders.by_id[TRADE_ID]
+    assert (order.status, order.lacking) == (Status.AWAITING_STOCK, SKU)
+    assert report.counts["awaiting_stock"] == 1
+
+
+def test_money_for_a_cancelled_order_is_late(shop: Shop, reconcile: Reconcile) -> None:
+    stocked(shop, 1)
+    due(shop, placed(held=()).failed(NOW, BUYER))
+    shop.bank.receives(PAYMENT_ID, PRICE)
+    assert reconcile().counts["settled"] == 1
+    assert shop.orders.by_id[TRADE_ID].status is Status.PAID
+
+
+def test_several_payments_of_an_order_are_all_settled(shop: Shop, reconcile: Reconcile) -> None:
+    order = due(shop, placed().reopened("epay", BUYER, NOW))
+    for payment in order.payments:
+        shop.bank.receives(payment.payment_id, PRICE)
+    report = reconcile()
+    assert states(shop.orders.by_id[TRADE_ID]) == ["accepted", "duplicate"]
+    assert report.counts["settled"] == 2
+
+
+# ---- lost executions ----
+
+
+UNFINISHED = [placed(), paid(placed()), awaiting(), delivered()]
+
+
+@pytest.mark.parametrize("order", UNFINISHED, ids=lambda order: order.status)
+def test_a_trade_whose_execution_somebody_stopped_gets_another_and_is_left_as_it_is(
+    shop: Shop, reconcile: Reconcile, order: Order
+) -> None:
+    stored = shop.orders.put(order)
+    shop.orders.note(replace(stored, due_at=NOW + HOUR))  # not due: it is the stop that is noticed
+    shop.machine.start(TRADE_ID)
+    shop.machine.stop(TRADE_ID, NOW - HOUR)
+    reconcile()
+    reconcile()
+    assert list(shop.machine.executions.values()) == [False, True]
+    assert shop.orders.by_id[TRADE_ID] == replace(stored, due_at=NOW + HOUR)
+
+
+@pytest.mark.parametrize("order", UNFINISHED[:-1], ids=lambda order: order.status)
+def test_a_trade_that_no_execution_drives_gets_one_when_it_is_looked_at(
+    shop: Shop, reconcile: Reconcile, order: Order
+) -> None:
+    """Given an execution that was stopped so long ago that nobody notices."""
+    stored = shop.orders.put(replace(order, due_at=NOW))
+    shop.machine.start(TRADE_ID)
+    shop.machine.stop(TRADE_ID, NOW - 2 * HOUR)
+    reconcile()
+    reconcile()
+    assert list(shop.machine.executions.values()) == [False, True]
+    after = shop.orders.by_id[TRADE_ID]
+    assert after == replace(stored, due_at=after.due_at)
+
+
+@pytest.mark.parametrize("order", UNFINISHED, ids=lambda order: order.status)
+def test_a_trade_that_another_execution_drives_gets_no_third(shop: Shop, reconcile: Reconcile, order: Order) -> None:
+    stored = shop.orders.put(replace(order, due_at=NOW + HOUR))
+    shop.machine.start(TRADE_ID)
+    shop.machine.take_over(TRADE_ID, anew=True)
+    shop.machine.stop(TRADE_ID, NOW)
+    reconcile()
+    assert list(shop.machine.executions.values()) == [False, True]
+    assert shop.orders.by_id[TRADE_ID] == stored
+
+
+@pytest.mark.parametrize("order", [placed().closed(NOW), delivered().completed(NOW)], ids=lambda order: order.status)
+def test_a_trade_that_is_over_gets_no_execution(shop: Shop, reconcile: Reconcile, order: Order) -> None:
+    stored = shop.orders.put(order)
+    shop.machine.start(TRADE_ID)
+    shop.machine.stop(TRADE_ID, NOW)
+    reconcile()
+    assert shop.machine.executions == {TRADE_ID: False}
+    assert shop.orders.by_id[TRADE_ID] == stored
+
+
+def test_a_trade_that_is_not_due_is_not_looked_at(shop: Shop, reconcile: Reconcile) -> None:
+    stored = shop.orders.put(placed())
+    shop.bank.receives(PAYMENT_ID, PRICE)
+    shop.machine.start(TRADE_ID)
+    shop.machine.stop(TRADE_ID, NOW - 2 * HOUR)
+    assert reconcile().counts["looked"] == 0
+    assert shop.orders.by_id[TRADE_ID] == stored
+
+
+def test_an_execution_of_no_order_is_nothing_to_look_at(shop: Shop, reconcile: Reconcile) -> None:
+    shop.machine.start(TRADE_ID)
+    shop.machine.stop(TRADE_ID, NOW)
+    report = reconcile()
+    assert (report.counts["looked"], report.errors, shop.machine.executions) == (0, [], {TRADE_ID: False})
+
+
+# ---- windows that are over ----
+
+
+def test_a_machine_that_still_waits_after_the_window_is_told_and_closes_the_order_itself(
+    shop: Shop, reconcile: Reconcile
+) -> None:
+    shop.clock.now = WINDOW_OVER
+    due(shop, placed(), waits=True)
+    reconcile()
+    assert shop.machine.failed == [(TOKEN, PAYMENT_FAILED)]
+    assert shop.orders.by_id[TRADE_ID].status is Status.PENDING_PAYMENT
+
+
+@pytest.mark.parametrize("order", [placed(), placed().failed(NOW, BUYER)], ids=lambda order: order.status)
+def test_an_order_that_no_machine_waits_to_close_is_closed_and_its_card_is_for_sale_again(
+    shop: Shop, reconcile: Reconcile, order: Order
+) -> None:
+    shop.clock.now = WINDOW_OVER
+    due(shop, order, waits=True)
+    shop.machine.waiting.clear()
+    reconcile()
+    closed = shop.orders.by_id[TRADE_ID]
+    assert (closed.status, closed.due_at) == (Status.CLOSED, WINDOW_OVER + HOUR)
+    assert shop.stock.card_ids == [card.card_id for card in order.cards]
+
+
+def test_an_unpaid_order_is_left_to_its_machine_until_a_moment_after_its_window(
+    shop: Shop, reconcile: Reconcile
+) -> None:
+    shop.clock.now = WINDOW_OVER - 1
+    due(shop, placed(), waits=True)
+    reconcile()
+    assert (shop.orders.by_id[TRADE_ID].status, shop.machine.failed) == (Status.PENDING_PAYMENT, [])
+    assert shop.orders.by_id[TRADE_ID].due_at == WINDOW_OVER
+
+
+def test_a_payment_at_the_very_moment_of_closing_wins_and_is_driven_on(
+    shop: Shop, reconcile: Reconcile, record: RecordPayment
+) -> None:
+    shop.clock.now = WINDOW_OVER
+    order = due(shop, placed())
+    shop.orders.once(lambda _: record(PaymentEvent(PAYMENT_ID, True, PRICE, "bank-1")))
+    reconcile()
+    now = shop.orders.by_id[TRADE_ID]
+    assert (now.status, now.cards) == (Status.PAID, order.cards)
+    assert list(shop.machine.executions.values()) == [True, True]
+
+
+def test_a_trade_that_was_closed_and_paid_late_meanwhile_is_driven_on(
+    shop: Shop, reconcile: Reconcile, record: RecordPayment
+) -> None:
+    """Given a closing and late money without stock between the look's read and its write, it awaits stock."""
+    shop.clock.now = WINDOW_OVER
+    order = due(shop, placed(held=()))
+
+    def closed_and_paid(_: Order) -> None:
+        shop.orders.record(order, order.closed(WINDOW_OVER))
+        record(PaymentEvent(PAYMENT_ID, True, PRICE, "bank-1"))
+
+    shop.orders.once(closed_and_paid)
+    reconcile()
+    assert shop.orders.by_id[TRADE_ID].status is Status.AWAITING_STOCK
+    assert list(shop.machine.executions.values()) == [True, True]
+
+
+def test_a_delivered_order_whose_after_sale_window_is_over_is_completed(shop: Shop, reconcile: Reconcile) -> None:
+    shop.clock.now = NOW + AFTER_SALE_MS
+    due(shop, delivered(), waits=True)
+    shop.machine.waiting.clear()
+    reconcile()
+    order = shop.orders.by_id[TRADE_ID]
+    assert (order.status, order.due_at) == (Status.COMPLETED, None)
+
+
+def test_a_machine_that_still_waits_after_the_after_sale_window_goes_on_and_completes_the_order_itself(
+    shop: Shop, reconcile: Reconcile
+) -> None:
+    shop.clock.now = NOW + AFTER_SALE_MS
+    due(shop, delivered(), waits=True)
+    reconcile()
+    assert (shop.machine.woken, shop.orders.by_id[TRADE_ID].status) == ([TOKEN], Status.DELIVERED)
+
+
+# ---- stock that came ----
+
+
+def test_an_order_that_awaits_stock_is_filled_from_what_is_for_sale(shop: Shop, reconcile: Reconcile) -> None:
+    due(shop, awaiting(), waits=True)
+    stocked(shop, 2)
+    report = reconcile()
+    order = shop.orders.by_id[TRADE_ID]
+    assert (order.status, order.has_its_cards) == (Status.DELIVERED, True)
+    assert (len(shop.stock.card_ids), shop.machine.woken) == (1, [TOKEN])
+    assert (report.counts["filled"], report.counts["awaiting_stock"]) == (1, 0)
+
+
+def test_an_order_that_still_awaits_stock_is_counted_and_looked_at_again(shop: Shop, reconcile: Reconcile) -> None:
+    due(shop, awaiting())
+    report = reconcile()
+    assert (report.counts["filled"], report.counts["awaiting_stock"]) == (0, 1)
+    assert shop.orders.by_id[TRADE_ID].due_at == NOW + looks.SOON
+
+
+def test_an_order_without_the_cards_it_should_have_is_counted(shop: Shop, reconcile: Reconcile) -> None:
+    due(shop, replace(paid(placed()), cards=()))
+    due(shop, paid(placed(trade_id=IDS[0])))
+    assert reconcile().counts["without_cards"] == 1
+
+
+# ---- a provider that does not answer ----
+
+
+def test_an_unpaid_order_the_provider_does_not_answer_for_is_left_as_it_is_and_asked_for_again(
+    shop: Shop, reconcile: Reconcile
+) -> None:
+    shop.clock.now = WINDOW_OVER
+    stored = due(shop, placed())
+    shop.bank.down = True
+    report = reconcile()
+    assert (report.counts["unanswered"], report.errors) == (1, [(TRADE_ID, "unavailable")])
+    assert shop.orders.by_id[TRADE_ID] == replace(stored, due_at=WINDOW_OVER + looks.SOON)
+    shop.bank.down = False
+    shop.bank.receives(PAYMENT_ID, PRICE)
+    shop.clock.now += looks.SOON
+    reconcile()
+    assert shop.orders.by_id[TRADE_ID].status is Status.PAID
+
+
+def test_after_three_payments_in_a_row_without_an_answer_no_more_are_asked_for(
+    shop: Shop, reconcile: Reconcile
+) -> None:
+    for trade_id in IDS:
+        due(shop, placed(trade_id=trade_id))
+    shop.bank.down = True
+    report = reconcile()
+    assert shop.bank.asked == [payment_id(trade_id, 1) for trade_id in IDS[:3]]
+    assert (report.counts["unanswered"], report.counts["failed"]) == (3, len(IDS))
+    assert {order.status for order in shop.orders.by_id.values()} == {Status.PENDING_PAYMENT}
+
+
+def test_trades_that_need_no_answer_are_looked_at_all_the_same(shop: Shop, reconcile: Reconcile) -> None:
+    for trade_id in IDS[:4]:
+        due(shop, placed(trade_id=trade_id))
+    shop.clock.now = NOW + AFTER_SALE_MS
+    due(shop, delivered(paid(placed(trade_id=IDS[4]))))
+    due(shop, awaiting(IDS[5]))
+    due(shop, paid(placed(trade_id=IDS[6])))
+    shop.machine.stop(IDS[6], NOW)
+    stocked(shop, 1)
+    shop.bank.down = True
+    reconcile()
+    assert shop.orders.by_id[IDS[4]].status is Status.COMPLETED
+    assert shop.orders.by_id[IDS[5]].status is Status.DELIVERED
+    assert shop.machine.runs(IDS[6])
+
+
+def test_one_payment_without_an_answer_is_counted_and_keeps_no_other_from_being_settled(
+    shop: Shop, reconcile: Reconcile
+) -> None:
+    for trade_id in IDS:
+        due(shop, placed(trade_id=trade_id))
+        shop.bank.receives(payment_id(trade_id, 1), PRICE)
+    shop.bank.silent = {payment_id(trade_id, 1) for trade_id in IDS[::2]}
+    report = reconcile()
+    assert [shop.orders.by_id[trade_id].status for trade_id in IDS[:2]] == [Status.PENDING_PAYMENT, Status.PAID]
+    assert report.counts["settled"] == len(IDS) / 2
+    assert report.counts["unanswered"] == len(IDS) / 2
+
+
+def test_the_last_look_at_a_closed_order_is_not_over_before_the_provider_has_answered(
+    shop: Shop, reconcile: Reconcile
+) -> None:
+    due(shop, placed().closed(NOW))
+    shop.clock.now = NOW + 24 * HOUR
+    shop.bank.receives(PAYMENT_ID, PRICE)
+    shop.bank.down = True
+    reconcile()
+    shop.bank.down = False
+    shop.clock.now += HOUR
+    reconcile()
+    assert shop.orders.by_id[TRADE_ID].funded
+
+
+# ---- one trade's trouble ----
+
+
+def test_one_trades_error_does_not_stop_the_others(shop: Shop, reconcile: Reconcile) -> None:
+    """Given cards that somebody always takes first, the order they are for is tried again later; the rest goes on."""
+    due(shop, awaiting(IDS[0]))
+    due(shop, placed(trade_id=IDS[1]))
+    shop.bank.receives(payment_id(IDS[1], 1), PRICE)
+    stocked(shop, 1)
+
+    def always_faster(after: Order) -> None:
+        if after.trade_id == IDS[0]:
+            shop.stock.take(after.cards[0])
+            shop.stock.put(after.cards[0].returned())
+
+    shop.orders.meanwhile = always_faster
+    report = reconcile()
+    assert report.errors == [(IDS[0], "busy")]
+    assert (report.counts["looked"], report.counts["failed"]) == (2, 1)
+    assert [shop.orders.by_id[each].status for each in IDS[:2]] == [Status.AWAITING_STOCK, Status.PAID]
+    assert shop.orders.by_id[IDS[0]].due_at == NOW + looks.SOON
+
+
+# ---- a run, and another ----
+
+
+def given_a_trade_in_every_state(shop: Shop) -> None:
+    """As they lie there after a bad night: nothing drives them, notices were lost, windows are over."""
+    shop.clock.now = WINDOW_OVER + AFTER_SALE_MS
+    made: list[Callable[[str], Order]] = [
+        lambda trade_id: placed(trade_id=trade_id),
+        lambda trade_id: replace(placed(trade_id=trade_id), expires_at=shop.clock.now + HOUR),
+        lambda trade_id: placed(trade_id=trade_id).failed(NOW, BUYER),
+        lambda trade_id: placed(trade_id=trade_id).closed(NOW),
+        lambda trade_id: paid(placed(trade_id=trade_id)),
+        awaiting,
+        lambda trade_id: delivered(paid(placed(trade_id=trade_id))),
+        lambda trade_id: delivered(paid(placed(trade_id=trade_id))).completed(NOW),
+    ]
+    for number, (trade_id, make) in enumerate(zip(IDS, made, strict=True)):
+        order = make(trade_id)
+        held = cards(1, batch=f"batch-{number}") if order.cards else ()
+        shop.orders.put(replace(order, cards=held, due_at=None if number == 7 else NOW))
+
+
+@pytest.mark.parametrize("received", [None, PRICE, Money(1, "CNY"), Money(5000, "CNY"), Money(990, "USD")])
+@pytest.mark.parametrize("stock", [0, 9])
+def test_a_second_run_changes_nothing(shop: Shop, reconcile: Reconcile, received: Money | None, stock: int) -> None:
+    """Given trades in every state, all of them due again at once, the first run has left nothing to do."""
+    given_a_trade_in_every_state(shop)
+    stocked(shop, stock)
+    for trade_id in IDS if received else ():
+        shop.bank.receives(payment_id(trade_id, 1), received or PRICE)
+    assert reconcile().errors == []
+    first = dict(shop.orders.by_id)
+    left = shop.stock.card_ids, dict(shop.machine.executions)
+    for order in first.values():
+        if order.due_at is not None and order.status is not Status.DELIVERED:  # whose time would be over
+            shop.orders.note(replace(order, due_at=NOW))
+    report = reconcile()
+    assert (report.errors, report.counts["settled"], report.counts["filled"]) == ([], 0, 0)
+    assert {key: replace(order, due_at=None) for key, order in shop.orders.by_id.items()} == {
+        key: replace(order, due_at=None) for key, order in first.items()
+    }
+    assert (shop.stock.card_ids, shop.machine.executions) == left
+
+
+def test_money_is_never_left_without_a_state(shop: Shop, reconcile: Reconcile) -> None:
+    given_a_trade_in_every_state(shop)
+    for trade_id in IDS:
+        shop.bank.receives(payment_id(trade_id, 1), PRICE)
+    reconcile()
+    for order in shop.orders.by_id.values():
+        assert order.funded, order.status
+        assert PaymentState.OPEN not in states(order)
+
+
+def test_a_run_ends_when_its_time_is_over_and_the_next_goes_on(shop: Shop, reconcile: Reconcile) -> None:
+    for trade_id in IDS:
+        due(shop, placed(trade_id=trade_id))
+        shop.bank.receives(payment_id(trade_id, 1), PRICE)
+    time = iter([True, True, True, False])
+    assert reconcile(lambda: next(time)).counts["looked"] == 3
+    assert reconcile().counts["settled"] == len(IDS) - 3
+    assert reconcile().counts["looked"] == 0
+
+
+def test_a_trade_that_is_named_twice_is_looked_at_once(shop: Shop, reconcile: Reconcile) -> None:
+    due(shop, placed())
+    shop.machine.stop(TRADE_ID, NOW)
+    shop.machine.stop(TRADE_ID, NOW - 1)
+    assert reconcile().counts["looked"] == 1
+
+
+def test_a_look_that_changes_nothing_notes_when_the_next_one_is_due(shop: Shop, reconcile: Reconcile) -> None:
+    shop.clock.now = NOW + 60_000
+    stored = due(shop, placed())
+    reconcile()
+    assert shop.orders.by_id[TRADE_ID] == replace(stored, due_at=NOW + 4 * 60_000)
+
+
+def test_a_stopped_trade_that_is_not_due_keeps_its_next_look(shop: Shop, reconcile: Reconcile) -> None:
+    stored = shop.orders.put(placed())
+    shop.machine.start(TRADE_ID)
+    shop.machine.stop(TRADE_ID, NOW)
+    reconcile()
+    assert shop.orders.by_id[TRADE_ID] == stored
