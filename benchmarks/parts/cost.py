@@ -93,6 +93,12 @@ def run(stage: Stage) -> list[Figure]:
             most=80,
             tolerance=COUNTED,
         ),
+        Figure(
+            "cost.cached",
+            sum(kind.took.cached for kind in kinds),
+            "reads of cached secrets and settings, by all of these orders",
+            beside="not in the prices",
+        ),
         Figure("cost.idle_look", _monthly(idle.use), "reconcile with nothing to do, a month", "$", tolerance=COUNTED),
         Figure(
             "cost.order_bytes",
@@ -139,12 +145,6 @@ def _of(kind: _Kind) -> list[Figure]:
             note=counts(kind.took.invocations, _ORDERS),
         ),
         Figure(f"{name}.kms", use.kms, "  KMS calls", tolerance=EXACT),
-        Figure(
-            f"{name}.cached",
-            kind.took.cached,
-            f"  reads of cached secrets and settings, by all {_ORDERS}",
-            beside="not in the price",
-        ),
     ]
 
 

@@ -234,3 +234,9 @@ def test_a_name_that_nothing_can_have_finds_nothing(cloud: None, name: str) -> N
     """DynamoDB refuses an empty or over-long key: that is the caller's mistake, not a store that is down."""
     assert DynamoCatalogue().find(name) is None
     assert DynamoChannelSettings().find(name) is None
+
+
+@pytest.mark.parametrize(("sku", "batch"), [("x" * 3000, "batch-1"), (SKU, "x" * 3000), (SKU, ""), (SKU, "a#b")])
+def test_what_no_batch_can_be_called_is_not_there(catalogue: DynamoCatalogue, sku: str, batch: str) -> None:
+    """Rather than a key that DynamoDB does not take."""
+    assert catalogue.batch(sku, batch) is None

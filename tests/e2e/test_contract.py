@@ -296,7 +296,7 @@ def test_cards_are_imported_once(house: House) -> None:
     assert more.status_code == 201
     assert (more.json()["imported"], more.json()["duplicates"]) == (1, [3, 4])
     assert ok(house.api.get(f"/products/{sku}"))["stock"]["quantity"] == 4
-    problem(house.api.post(path, headers=house.operator, content=b""), 422, "unprocessable")
+    problem(house.api.post(path, headers=house.operator, content=b""), 422, "nothing_to_import")
     problem(house.api.post(path, headers=house.operator, content=b"a\0b"), 422, "unprocessable")
     missing = house.api.post("/admin/products/never/cards", headers=house.operator, content=b"a")
     problem(missing, 404, "not_found")

@@ -18,7 +18,7 @@ from cardshop.domain.card import SKU
 from cardshop.domain.errors import Changed, NotFound
 from cardshop.domain.money import Money
 from cardshop.domain.payment import CHANNEL_NAME, Channel
-from cardshop.domain.product import Batch, BatchStatus, Listed, Product
+from cardshop.domain.product import BATCH_ID, Batch, BatchStatus, Listed, Product
 
 _PRODUCT, _CHANNEL = "PRODUCT", "CHANNEL"
 _IMPORTING = CatalogueItem.status == BatchStatus.IMPORTING.value
@@ -57,6 +57,8 @@ class DynamoCatalogue:
             )
 
     def batch(self, sku: str, batch: str) -> Batch | None:
+        if not SKU.fullmatch(sku) or not BATCH_ID.fullmatch(batch):
+            return None
         with store():
             try:
                 return _batch(CatalogueItem.get(f"BATCH#{sku}", batch, consistent_read=True))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from cardshop.domain.card import Pool
 from cardshop.domain.money import Money
 
+BATCH_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 LOW_STOCK = 10
 _CARDS_PER_SHARD = 128  # few enough to be counted in one read
 _MAX_SHARDS = 64
