@@ -97,11 +97,14 @@ def function_name(logical: str) -> str:
 def watched(house: House) -> Proxy:
     """From now on this shop's functions reach AWS through the proxy, each by a door of its own."""
     proxy = Proxy(house.home.endpoint)
-    functions: Any = house.aws("lambda")
+    functions = house.aws("lambda")
     for logical, physical in resources(house.home, house.stack, "AWS::Lambda::Function").items():
-        variables = functions.get_function_configuration(FunctionName=physical)["Environment"]["Variables"]
-        door = proxy.door(function_name(logical))
-        functions.update_function_configuration(
-            FunctionName=physical, Environment={"Variables": {**variables, "AWS_ENDPOINT_URL": door}}
-        )
+        deployed = functions.get_function_configuration(FunctionName=physical)
+        watched = {**variables(deployed), "AWS_ENDPOINT_URL": proxy.door(function_name(logical))}
+        functions.update_function_configuration(FunctionName=physical, Environment={"Variables": watched})
     return proxy
+
+
+def variables(deployed: dict[str, Any]) -> dict[str, str]:
+    """A function's environment. The engine takes some texts of the template for numbers."""
+    return {name: str(value) for name, value in deployed["Environment"]["Variables"].items()}

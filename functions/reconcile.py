@@ -29,6 +29,7 @@ metrics = Metrics(namespace="Cardshop", service="cardshop")
 #: What a run may count → the metric that an alarm or a graph reads.
 _METRICS = {
     "settled": "LostNotices",
+    "irregular": "IrregularNotices",
     "awaiting_stock": "OrdersAwaitingStock",
     "without_cards": "OrdersWithoutCards",
     "unanswered": "ProviderUnanswered",

@@ -360,6 +360,14 @@ def test_an_order_that_is_not_unpaid_any_more_holds_nothing(leave: str) -> None:
     assert not {name for name in attributes() if name.startswith("hold")}
 
 
+def test_a_cancelled_order_is_its_buyers_hold_until_its_cards_are_back() -> None:
+    order = place(placed(), address="a")
+    failed = DynamoOrders().record(order, order.failed(NOW, BUYER))
+    assert DynamoOrders().holds("address", "a", 9) == [order.expires_at]
+    DynamoOrders().record(failed, failed.closed(NOW))
+    assert DynamoOrders().holds("address", "a", 9) == []
+
+
 def test_a_change_that_leaves_the_order_unpaid_keeps_its_hold() -> None:
     order = place(placed(), address="a")
     DynamoOrders().record(order, order.revealed(NOW, BUYER))

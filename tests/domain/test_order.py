@@ -181,7 +181,7 @@ def _judgement(order: Order, payment: Payment, received: Money, late: str) -> tu
         return PaymentState.DUPLICATE, order.status
     if received.currency != order.amount.currency or received.minor < due:
         return PaymentState.SHORT, order.status
-    enough = PaymentState.SURPLUS if received.minor > payment.amount.minor else PaymentState.ACCEPTED
+    enough = PaymentState.SURPLUS if received.minor > due else PaymentState.ACCEPTED
     if order.status is Status.PENDING_PAYMENT:
         return enough, Status.PAID
     if order.status is Status.CLOSED and late != "nothing":
@@ -414,3 +414,17 @@ def test_a_key_always_finds_the_same_trade_id_and_another_key_another(secret: by
     assert re.fullmatch(r"[a-z2-7]{26}", found)
     assert (found == trade_id(secret, other)) == (one == other)
     assert found != trade_id(secret + b"x", one)
+
+
+def test_a_full_payment_after_a_short_one_is_too_much() -> None:
+    order = placed().reopened("other", BUYER, NOW)
+    order = order.settled(payment_id(TRADE_ID, 2), Money(500, "CNY"), "ref-2", NOW)
+    order = order.settled(payment_id(TRADE_ID, 1), Money(990, "CNY"), "ref-1", NOW)
+    assert [payment.state for payment in order.payments] == [PaymentState.SURPLUS, PaymentState.SHORT]
+    assert order.status is Status.PAID
+
+
+def test_a_completed_order_is_looked_at_again_while_another_payment_may_have_been_paid() -> None:
+    order = delivered(paid(placed().reopened("other", BUYER, NOW)))
+    assert order.completed(NOW).due_at == NOW + 3_600_000
+    assert delivered(paid(placed())).completed(NOW).due_at is None

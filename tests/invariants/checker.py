@@ -10,7 +10,7 @@ from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer
 from cardshop.domain.holding import HoldingState
-from cardshop.domain.payment import FUNDING
+from cardshop.domain.payment import FUNDING, UNSETTLED
 from cardshop.domain.product import BatchStatus
 from cardshop.domain.trade import HOLDS_CARDS, MACHINE_STATES, SETTLED_OR_MOVING, TRANSITIONS, Status
 
@@ -150,7 +150,7 @@ def _money_has_a_state(shop: Snapshot) -> Iterator[str]:
         for payment in funding:
             if payment["paid_minor"] + sum(shorts) < order["minor"]:
                 yield f"{order['trade_id']} accepted {payment['paid_minor']} for {order['minor']}"
-            if (payment["state"] == "surplus") != (payment["paid_minor"] > payment["minor"]):
+            if (payment["state"] == "surplus") != (payment["paid_minor"] + sum(shorts) > order["minor"]):
                 yield f"{order['trade_id']} says {payment['state']} of {payment['paid_minor']} for {payment['minor']}"
 
 
@@ -196,7 +196,7 @@ def _machine_agrees(shop: Snapshot) -> Iterator[str]:
 def _holds_are_of_unpaid_orders(shop: Snapshot) -> Iterator[str]:
     for order in shop.orders:
         held = [name for name in order if name.startswith("hold_")]
-        if held and order["status"] != Status.PENDING_PAYMENT:
+        if held and order["status"] not in {Status.PENDING_PAYMENT, Status.PAYMENT_FAILED}:
             yield f"{order['trade_id']} is {order['status']} and still counts as {', '.join(held)}"
 
 
@@ -204,7 +204,8 @@ def _unfinished_trades_are_looked_at(shop: Snapshot) -> Iterator[str]:
     """By `reconcile`, which finds them over an index: nobody else would notice a lost notice or execution."""
     for order in shop.orders:
         status, trade_id = Status(order["status"]), order["trade_id"]
-        if status in {Status.COMPLETED, Status.REFUNDED} and "due_at" in order:
+        unsettled = any(payment["state"] in UNSETTLED for payment in order["payments"])
+        if "due_at" in order and (status is Status.REFUNDED or (status is Status.COMPLETED and not unsettled)):
             yield f"{trade_id} is {status} and still to be looked at"
         if status not in _FINISHED and ("due_at" not in order or order.get("due_shard") != trade_id[0]):
             yield f"{trade_id} is {status} and nobody will look at it"

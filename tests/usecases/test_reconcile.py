@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
 from cardshop.domain import looks
+from cardshop.domain.errors import Unavailable
 from cardshop.domain.money import Money
 from cardshop.domain.order import Order
-from cardshop.domain.payment import PaymentEvent, PaymentState, payment_id
+from cardshop.domain.payment import Channel, PaymentEvent, PaymentState, payment_id
 from cardshop.domain.trade import Status
 from cardshop.usecases.ask_provider import AskProvider
 from cardshop.usecases.cancel_order import PAYMENT_FAILED
@@ -484,3 +485,58 @@ def test_a_stopped_trade_that_is_not_due_keeps_its_next_look(shop: Shop, reconci
     shop.machine.stop(TRADE_ID, NOW)
     reconcile()
     assert shop.orders.by_id[TRADE_ID] == stored
+
+
+def test_an_order_that_cannot_be_read_keeps_no_other_from_being_looked_at(
+    shop: Shop, reconcile: Reconcile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A table edited by hand, say."""
+    for trade_id in IDS[:2]:
+        due(shop, placed(trade_id=trade_id))
+    find = shop.orders.find
+
+    def unreadable(trade_id: str) -> Order | None:
+        if trade_id == IDS[0]:
+            raise ValueError("no such pool")
+        return find(trade_id)
+
+    monkeypatch.setattr(shop.orders, "find", unreadable)
+    shop.bank.receives(payment_id(IDS[1], 1), PRICE)
+    report = reconcile()
+    assert (report.counts["settled"], report.errors) == (1, [(IDS[0], "ValueError")])
+
+
+def test_a_machine_that_does_not_list_its_executions_keeps_no_trade_from_being_looked_at(
+    shop: Shop, reconcile: Reconcile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    due(shop, placed())
+    shop.bank.receives(PAYMENT_ID, PRICE)
+
+    def throttled(since: int) -> Iterator[str]:
+        raise Unavailable("throttled")
+        yield ""
+
+    monkeypatch.setattr(shop.machine, "stopped", throttled)
+    report = reconcile()
+    assert (report.counts["settled"], report.errors) == (1, [("-", "unavailable")])
+
+
+def test_a_silent_channel_keeps_neither_another_nor_a_paid_trade_waiting(shop: Shop, reconcile: Reconcile) -> None:
+    shop.channels["other"] = Channel("other", "bank", {}, {})
+    unpaid = placed(trade_id=IDS[0]).reopened("other", BUYER, NOW)
+    due(shop, unpaid)
+    stuck = paid(placed(trade_id=IDS[1]).reopened("other", BUYER, NOW))
+    due(shop, stuck)
+    shop.machine.stop(IDS[1], NOW)
+    shop.bank.silent |= {payment_id(IDS[0], 1), payment_id(IDS[1], 2)}
+    shop.bank.receives(payment_id(IDS[0], 2), PRICE)
+    report = reconcile()
+    assert shop.orders.by_id[IDS[0]].status is Status.PAID, "through the channel that answered"
+    assert shop.machine.runs(IDS[1])
+    assert report.counts["unanswered"] == 2
+
+
+def test_irregular_money_that_is_found_is_counted_for_an_alarm(shop: Shop, reconcile: Reconcile) -> None:
+    due(shop, placed())
+    shop.bank.receives(PAYMENT_ID, Money(1, "CNY"))
+    assert reconcile().counts["irregular"] == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -33,6 +34,8 @@ from cardshop.ports import CardTaken, OrderExists
 _INDEXES = {"address": OrderItem.by_address, "device": OrderItem.by_device, "contact": OrderItem.by_contact}
 
 
+#: Cards are set aside for it, so it counts among its buyer's holds.
+_UNPAID = frozenset({Status.PENDING_PAYMENT, Status.PAYMENT_FAILED})
 #: An index partition a first character of a trade id: a throttled index would throttle its table.
 _DUE_SHARDS = "abcdefghijklmnopqrstuvwxyz234567"
 
@@ -133,7 +136,8 @@ class DynamoOrders:
                     raise
 
     def due(self, until: int) -> Iterator[str]:
-        for shard in _DUE_SHARDS:
+        first = random.randrange(len(_DUE_SHARDS))  # a run that ends early begins elsewhere the next time
+        for shard in _DUE_SHARDS[first:] + _DUE_SHARDS[:first]:
             with store():
                 yield from (str(item.trade_id) for item in OrderItem.due.query(shard, OrderItem.due_at <= until))
 
@@ -171,7 +175,7 @@ def _actions(before: Order, after: Order) -> list[Action]:
     if after.payments == before.payments:
         del changed["payments"]
     actions += [getattr(OrderItem, name).set(value) for name, value in changed.items()]
-    if before.status is Status.PENDING_PAYMENT and after.status is not Status.PENDING_PAYMENT:
+    if before.status in _UNPAID and after.status not in _UNPAID:
         actions += [OrderItem.hold_address.remove(), OrderItem.hold_device.remove(), OrderItem.hold_contact.remove()]
     if (after.due_at, after.lacking) != (before.due_at, before.lacking):
         actions += _beside(after)

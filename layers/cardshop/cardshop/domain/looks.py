@@ -40,9 +40,9 @@ def after_look(order: Order, now: int) -> int | None:
             return min(later, end) if now < end else now + SOON
         case Status.DELIVERED:
             return order.due_at if order.due_at is not None and order.due_at > now else now + SOON
-        case Status.CLOSED:
+        case Status.CLOSED | Status.COMPLETED:
             looks = (order.last_change.at + each for each in _LATE_LOOKS) if order.unsettled else ()
             return next((each for each in looks if each > now), None)
-        case Status.COMPLETED | Status.REFUNDED:
+        case Status.REFUNDED:
             return None
     return now + SOON

@@ -198,7 +198,7 @@ class Order:
         return self._changed(at, SHOP, Status.AWAITING_STOCK, cards=(), lacking=lacking, due_at=at)
 
     def completed(self, at: int, actor: Actor = SHOP) -> Order:
-        return self._changed(at, actor, Status.COMPLETED, due_at=None)
+        return self._changed(at, actor, Status.COMPLETED, due_at=looks.after_closing(at) if self.unsettled else None)
 
     def closed(self, at: int, actor: Actor = SHOP) -> Order:
         """The window is over, or the failure is settled. The cards go back in the same write: none is named here."""
@@ -214,7 +214,7 @@ class Order:
             return PaymentState.DUPLICATE
         if paid.currency != self.amount.currency or paid.minor < self.amount_due.minor:
             return PaymentState.SHORT
-        return PaymentState.SURPLUS if paid.minor > payment.amount.minor else PaymentState.ACCEPTED
+        return PaymentState.SURPLUS if paid.minor > self.amount_due.minor else PaymentState.ACCEPTED
 
     def _judged(self, payment: Payment, state: PaymentState, at: int, status: Status | None = None) -> Order:
         payments = tuple(

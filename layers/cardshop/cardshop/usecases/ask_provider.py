@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from cardshop.domain.errors import Unavailable
 from cardshop.domain.order import Order
-from cardshop.domain.payment import PaymentEvent
+from cardshop.domain.payment import Payment, PaymentEvent
 from cardshop.ports import Channels, Provider
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    paid: list[PaymentEvent]  # each with the amount received
+    silent: frozenset[str]  # channels whose provider did not answer: what they say is not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,21 +22,31 @@ class AskProvider:
     channels: Channels
     provider: Callable[[str], Provider]
 
-    def __call__(self, order: Order, *, close: bool = False) -> list[PaymentEvent]:
-        """The payments that are paid, each with the amount received. Unavailable: a provider did not answer.
+    def __call__(self, order: Order, *, close: bool = False, without: Collection[str] = ()) -> Answers:
+        """Every payment is asked for, whatever becomes of the others; channels in `without` are taken to be silent.
 
         `close`: none of them is wanted any more; they are closed where the protocol can.
         """
-        paid = []
+        paid, silent = [], set(without) & {payment.channel for payment in order.unsettled}
         for payment in order.unsettled:
-            channel = self.channels.find(payment.channel)
-            if channel is None:  # an account that is gone takes no money
+            if payment.channel in silent:
                 continue
-            provider = self.provider(channel.provider)
-            ask = provider.close_payment if close else provider.query_payment
-            said = ask(channel, payment.payment_id, payment.amount.currency)
-            if said.paid and said.amount is None:
-                raise Unavailable("the provider says paid, and not how much")
-            if said.paid:
+            try:
+                said = self._ask(payment, close=close)
+            except Unavailable:
+                silent.add(payment.channel)
+                continue
+            if said is not None and said.paid:
                 paid.append(said)
-        return paid
+        return Answers(paid, frozenset(silent))
+
+    def _ask(self, payment: Payment, *, close: bool) -> PaymentEvent | None:
+        channel = self.channels.find(payment.channel)
+        if channel is None:  # an account that is gone takes no money
+            return None
+        provider = self.provider(channel.provider)
+        ask = provider.close_payment if close else provider.query_payment
+        said = ask(channel, payment.payment_id, payment.amount.currency)
+        if said.paid and said.amount is None:
+            raise Unavailable("the provider says paid, and not how much")
+        return said

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cardshop.domain.errors import Busy, Changed, NotFound
+from cardshop.domain.errors import Busy, Changed, NotFound, Unavailable
 from cardshop.domain.order import Order
 from cardshop.domain.trade import Status
 from cardshop.ports import Clock, Orders
@@ -50,10 +50,13 @@ class CloseTrade:
                 raise OrderAwaitsStock(order.status)
             if order.status not in _CLOSABLE:
                 return order
-            if paid := self.ask(order, close=True):
-                for said in paid:
-                    self.record(said)
+            answers = self.ask(order, close=True)
+            for said in answers.paid:
+                self.record(said)
+            if answers.paid:
                 continue
+            if answers.silent:
+                raise Unavailable(f"no answer from the provider of {', '.join(sorted(answers.silent))}")
             try:
                 return self.orders.record(order, order.closed(self.clock()))
             except Changed:

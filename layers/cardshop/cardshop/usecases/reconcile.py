@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from cardshop.domain import looks
 from cardshop.domain.errors import ShopError, Unavailable
 from cardshop.domain.order import Order
+from cardshop.domain.payment import PaymentState
 from cardshop.domain.trade import HOLDS_CARDS, Status
 from cardshop.ports import Clock, Orders, Workflow
 from cardshop.usecases.ask_provider import AskProvider
@@ -22,18 +24,19 @@ from cardshop.usecases.fill_orders import FillOrders
 from cardshop.usecases.settle_payment import SettlePayment
 
 _STOPPED_WITHIN = 3_600_000  # milliseconds: an execution that ended so long ago has been looked at
-_UNANSWERED = 3  # times in a row; then no provider is asked any more in this run
+_UNANSWERED = 3  # times in a row; then the channel's provider is not asked any more in this run
+_MAY_BE_PAID = frozenset({Status.PENDING_PAYMENT, Status.PAYMENT_FAILED, Status.CLOSED})
 
 
 @dataclass(slots=True)
 class Report:
-    """What one run saw and did: `looked`, `settled`, `filled`, `awaiting_stock`, `without_cards`, `unanswered`,
-    `failed`.
+    """What one run saw and did: `looked`, `settled`, `irregular`, `filled`, `awaiting_stock`, `without_cards`,
+    `unanswered`, `failed`.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
     errors: list[tuple[str, str]] = field(default_factory=list)  # (trade id, code or what is not right with it)
-    silence: int = 0  # asks at providers in a row that were not answered
+    silence: Counter[str] = field(default_factory=Counter)  # by channel: asks in a row that were not answered
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,23 +54,31 @@ class Reconcile:
         """One run; `go_on` says whether there is time for one more trade (the rest is due the next time)."""
         report = Report()
         seen: set[str] = set()
-        for trade_id in self._trades():
+        for trade_id in self._trades(report):
             if trade_id in seen:
                 continue
             if not go_on():
                 break
             seen.add(trade_id)
-            try:
+            with self._apart(trade_id, report):
                 self._look(trade_id, report)
-            except ShopError as error:  # one trade's trouble is not the others'
-                report.counts["failed"] += 1
-                report.errors.append((trade_id, error.code))
         return report
 
-    def _trades(self) -> Iterator[str]:
+    def _trades(self, report: Report) -> Iterator[str]:
         now = self.clock()
-        yield from self.workflow.stopped(now - _STOPPED_WITHIN)
         yield from self.orders.due(now)
+        with self._apart("-", report):
+            yield from self.workflow.stopped(now - _STOPPED_WITHIN)
+
+    @staticmethod
+    @contextmanager
+    def _apart(trade_id: str, report: Report) -> Iterator[None]:
+        """One trade's trouble is not the others', be it a bug: it is counted, told and alarmed."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001
+            report.counts["failed"] += 1
+            report.errors.append((trade_id, error.code if isinstance(error, ShopError) else type(error).__name__))
 
     def _look(self, trade_id: str, report: Report) -> None:
         order = self.orders.find(trade_id)
@@ -75,35 +86,33 @@ class Reconcile:
             return
         report.counts["looked"] += 1
         due = order.due_at is not None and order.due_at <= self.clock()
-        asked = False
+        answered = False
         try:
-            order = self._asked(order, report)
-            asked = True
+            if due:
+                order, answered = self._asked(order, report)
+                if not answered and order.status in _MAY_BE_PAID:
+                    raise Unavailable("a provider has not answered")
             if order.status in HOLDS_CARDS and not order.has_its_cards:
                 report.counts["without_cards"] += 1
                 report.errors.append((trade_id, "without_cards"))
             self._drive(order, report)
         finally:
             if due:
-                self._note_next_look(trade_id, asked=asked)
+                self._note_next_look(trade_id, answered=answered)
 
-    def _asked(self, order: Order, report: Report) -> Order:
-        """The order, with the money of a payment whose notice never came."""
-        if not order.unsettled:
-            return order
-        if report.silence >= _UNANSWERED:
-            raise Unavailable("the provider has not answered in this run")
-        try:
-            paid = self.ask(order)
-        except Unavailable:
-            report.silence += 1
-            report.counts["unanswered"] += 1
-            raise
-        report.silence = 0
-        for said in paid:
+    def _asked(self, order: Order, report: Report) -> tuple[Order, bool]:
+        """The order, with the money of payments whose notice never came, and whether every provider answered."""
+        tired = {channel for channel, times in report.silence.items() if times >= _UNANSWERED}
+        answers = self.ask(order, without=tired)
+        for channel in {payment.channel for payment in order.unsettled}:
+            report.silence[channel] = report.silence[channel] + 1 if channel in answers.silent else 0
+        report.counts["unanswered"] += bool(answers.silent - tired)
+        for said in answers.paid:
             order, new = self.settle(said, order)
             report.counts["settled"] += new
-        return order
+            payment = order.payment(said.payment_id)
+            report.counts["irregular"] += new and payment is not None and payment.state is not PaymentState.ACCEPTED
+        return order, not answers.silent
 
     def _drive(self, order: Order, report: Report) -> None:
         """See that the trade goes on: by the machine if that waits or can, else here and now."""
@@ -137,8 +146,8 @@ class Reconcile:
         except (OrderPaid, OrderAwaitsStock):
             self.workflow.take_over(order.trade_id, anew=True)
 
-    def _note_next_look(self, trade_id: str, *, asked: bool) -> None:
+    def _note_next_look(self, trade_id: str, *, answered: bool) -> None:
         """A look at which nobody answered does not count: the next one is soon."""
         order, now = self.orders.find(trade_id), self.clock()
         if order is not None and order.due_at is not None and order.due_at <= now:
-            self.orders.note(replace(order, due_at=looks.after_look(order, now) if asked else now + looks.SOON))
+            self.orders.note(replace(order, due_at=looks.after_look(order, now) if answered else now + looks.SOON))

@@ -32,6 +32,7 @@ _MAX_NOTICE_BYTES = 16 * 1024
 _MAX_ANSWER_BYTES = 64 * 1024
 _MAX_FIELDS = 64
 _PAID = 1
+_UNKNOWN = ("-1", "0")  # codes for an order that is not there, as platforms differ: nobody has opened the pay page
 
 _http = urllib3.PoolManager(timeout=urllib3.Timeout(connect=2, read=5), retries=False, maxsize=4)
 
@@ -113,8 +114,10 @@ class Epay:
             if answer.status != 200 or len(answer.data) > _MAX_ANSWER_BYTES:
                 raise Unavailable("the provider did not answer the query")
             order = json.loads(answer.data)
-            if str(order.get("code")) != "1":
+            if str(order.get("code")) in _UNKNOWN:
                 return PaymentEvent(payment_id, False, None, None)
+            if str(order.get("code")) != "1":  # a wrong key, say: no word about the payment
+                raise Unavailable("the provider did not answer the query")
             if str(order.get("out_trade_no", payment_id)) != payment_id:
                 raise Unavailable("the provider answered for another payment")
             paid = int(order["status"]) == _PAID
