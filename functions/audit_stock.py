@@ -6,17 +6,17 @@ import os
 from functools import cache
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools import Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from cardshop.adapters.catalogue import DynamoCatalogue
 from cardshop.adapters.holdings import DynamoHoldings
+from cardshop.adapters.log import logger
 from cardshop.adapters.orders import DynamoOrders
 from cardshop.adapters.stock import DynamoPool
 from cardshop.usecases.audit_stock import AuditStock
 from cardshop.usecases.count_stock import CountStock
 
-logger = Logger(service="cardshop", utc=True)
 metrics = Metrics(namespace="Cardshop", service="cardshop")
 
 

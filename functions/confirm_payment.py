@@ -6,13 +6,14 @@ import os
 from functools import cache
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools import Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from cardshop.adapters.catalogue import DynamoCatalogue
 from cardshop.adapters.clock import clock
+from cardshop.adapters.log import logger
 from cardshop.adapters.orders import DynamoOrders
 from cardshop.adapters.payments import provider
 from cardshop.adapters.queue import SqsNoticeQueue, loads
@@ -24,7 +25,6 @@ from cardshop.domain.errors import ShopError
 from cardshop.usecases.confirm_payment import ConfirmPayment, Outcome
 from cardshop.usecases.settle_payment import RecordPayment, SettlePayment
 
-logger = Logger(service="cardshop", utc=True)
 metrics = Metrics(namespace="Cardshop", service="cardshop")
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 

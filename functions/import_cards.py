@@ -8,12 +8,13 @@ from functools import cache
 from aws_lambda_powertools.event_handler import Response
 from cardshop.adapters.catalogue import DynamoCatalogue
 from cardshop.adapters.clock import clock
+from cardshop.adapters.log import logger
 from cardshop.adapters.orders import DynamoOrders
 from cardshop.adapters.sealing import KmsSealer
 from cardshop.adapters.settings import fixed_secret
 from cardshop.adapters.stock import DynamoPool, DynamoSealedCards
 from cardshop.adapters.workflow import StepFunctions
-from cardshop.api.http import Door, answer, logger
+from cardshop.api.http import Door, answer
 from cardshop.api.operators import operator
 from cardshop.domain import card_file
 from cardshop.usecases.fill_orders import FillOrders

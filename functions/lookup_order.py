@@ -8,11 +8,12 @@ from functools import cache
 from aws_lambda_powertools.event_handler import Response
 from cardshop.adapters.attempts import DynamoAttemptBook
 from cardshop.adapters.clock import clock
+from cardshop.adapters.log import logger
 from cardshop.adapters.orders import DynamoOrders
 from cardshop.adapters.settings import fixed_secret
 from cardshop.api import schemas
 from cardshop.api.holders import token
-from cardshop.api.http import Door, answer, logger
+from cardshop.api.http import Door, answer
 from cardshop.usecases.lookup_order import LookupOrder
 
 door = Door()

@@ -6,8 +6,9 @@ from functools import cache
 
 from aws_lambda_powertools.event_handler import Response
 from cardshop.adapters.catalogue import DynamoCatalogue
+from cardshop.adapters.log import logger
 from cardshop.api import schemas
-from cardshop.api.http import Door, answer, logger, money
+from cardshop.api.http import Door, answer, money
 from cardshop.api.operators import operator
 from cardshop.domain.card import SKU
 from cardshop.domain.errors import Unprocessable

@@ -7,13 +7,14 @@ from functools import cache
 
 from aws_lambda_powertools.event_handler import Response
 from cardshop.adapters.clock import clock
+from cardshop.adapters.log import logger
 from cardshop.adapters.orders import DynamoOrders
 from cardshop.adapters.payments import provider
 from cardshop.adapters.settings import ChannelSettings, public_url
 from cardshop.api import orders as present
 from cardshop.api import schemas
 from cardshop.api.holders import buyer, holder
-from cardshop.api.http import Door, answer, logger, money, rfc3339
+from cardshop.api.http import Door, answer, money, rfc3339
 from cardshop.usecases.open_payment import OpenPayment
 from cardshop.usecases.pay_order import PayOrder
 

@@ -6,11 +6,12 @@ import os
 from functools import cache
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools import Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from cardshop.adapters.catalogue import DynamoCatalogue
 from cardshop.adapters.clock import clock
+from cardshop.adapters.log import logger
 from cardshop.adapters.orders import DynamoOrders
 from cardshop.adapters.payments import provider
 from cardshop.adapters.settings import ChannelSettings
@@ -23,7 +24,6 @@ from cardshop.usecases.fill_orders import FillOrders
 from cardshop.usecases.reconcile import Reconcile
 from cardshop.usecases.settle_payment import RecordPayment, SettlePayment
 
-logger = Logger(service="cardshop", utc=True)
 metrics = Metrics(namespace="Cardshop", service="cardshop")
 
 #: What a run may count → the metric that an alarm or a graph reads.

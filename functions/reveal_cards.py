@@ -7,12 +7,13 @@ from functools import cache
 
 from aws_lambda_powertools.event_handler import Response
 from cardshop.adapters.clock import clock
+from cardshop.adapters.log import logger
 from cardshop.adapters.orders import DynamoOrders
 from cardshop.adapters.sealing import KmsOpener
 from cardshop.adapters.stock import DynamoSealedCards
 from cardshop.api import schemas
 from cardshop.api.holders import buyer, holder
-from cardshop.api.http import Door, answer, logger
+from cardshop.api.http import Door, answer
 from cardshop.usecases.reveal_cards import RevealCards
 
 door = Door()

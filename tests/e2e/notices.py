@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -55,11 +56,12 @@ def incidents(house: House, placed: dict[str, Any]) -> list[str]:
 
 
 def alarmed(house: House, metric: str, trade_id: str) -> bool:
-    """Whether confirm_payment raised this metric (EMF, in its log) for this trade."""
-    logs = house.aws("logs")
-    group = f"/{house.stack}/confirm_payment"
-    texts = [event["message"] for event in logs.filter_log_events(logGroupName=group)["events"]]
-    lines = "\n".join(texts).splitlines()
-    handled = [index for index, line in enumerate(lines) if trade_id in line]
-    raised = [index for index, line in enumerate(lines) if f'"{metric}":[1' in line]
-    return any(0 < emf - line <= 3 for line in handled for emf in raised)
+    """Whether confirm_payment raised this metric (EMF, at the end of the call) in a call that handled this trade."""
+    pages = (
+        house.aws("logs").get_paginator("filter_log_events").paginate(logGroupName=f"/{house.stack}/confirm_payment")
+    )
+    streams: dict[str, list[str]] = defaultdict(list)
+    for event in (event for page in pages for event in page["events"]):
+        streams[event["logStreamName"]] += event["message"].splitlines()
+    calls = [call for lines in streams.values() for call in "\n".join(lines).split("START RequestId")]
+    return any(trade_id in call and f'"{metric}":[1' in call for call in calls)

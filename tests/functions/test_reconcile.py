@@ -23,6 +23,7 @@ from tests.functions.samples import sample
 EVERY_MINUTE = sample("reconcile/every_minute")
 _HEARD_OF = (
     "LostNotices",
+    "IrregularNotices",
     "OrdersAwaitingStock",
     "OrdersWithoutCards",
     "ProviderUnanswered",

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from cardshop.adapters.log import logger
 from cardshop.domain.order import Order
-
-logger = Logger(service="cardshop", utc=True)
 
 
 class Step:

@@ -12,18 +12,16 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from cardshop.adapters.aws import client, reached
+from cardshop.adapters.log import logger
 from cardshop.domain.holding import Holding, holdings
 from cardshop.domain.order import Actor, Change
 from cardshop.domain.trade import Status
-
-logger = Logger(service="cardshop", utc=True)
 
 Work = dict[str, Any]  # JSON, small, no secret: it may lie in a queue
 
@@ -44,7 +42,7 @@ class StreamConsumer:
         for work in works:
             try:
                 self._do(work)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001  told in the log, and done again
                 logger.exception("put aside to be tried again", extra={"work": work, "kind": type(error).__name__})
                 self._put_aside(work)
         logger.info("streamed", extra={"records": len(records), "works": len(works)})

@@ -15,14 +15,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from cardshop.adapters.log import logger
 from cardshop.domain.errors import Changed, InvalidRequest, NotFound, ShopError
 from cardshop.domain.money import Money
-
-logger = Logger(service="cardshop", utc=True, log_uncaught_exceptions=False)
 
 _JSON = "application/json"
 _PROBLEM = "application/problem+json"
