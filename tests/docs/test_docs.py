@@ -65,8 +65,8 @@ def _tree() -> frozenset[str]:
 
 
 def _is_there(name: str) -> bool:
-    """From the top or, as `adapters/tables.py`, from somewhere in it."""
-    return any(path.endswith(f"/{name}") for path in _tree())
+    """From the top or, as `adapters/tables.py`, from somewhere in it; or made by a run, and so ignored."""
+    return any(path.endswith(f"/{name}") for path in _tree()) or name in _text(PROJECT / ".gitignore").split()
 
 
 @each_doc
