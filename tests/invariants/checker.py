@@ -12,7 +12,7 @@ from boto3.dynamodb.types import TypeDeserializer
 from cardshop.domain.holding import HoldingState
 from cardshop.domain.payment import FUNDING, UNSETTLED
 from cardshop.domain.product import BatchStatus
-from cardshop.domain.trade import HOLDS_CARDS, MACHINE_STATES, SETTLED_OR_MOVING, TRANSITIONS, Status
+from cardshop.domain.trade import HOLDS_CARDS, MACHINE_STATES, SETTLED_OR_MOVING, TRANSITIONS, UNPAID, Status
 
 from tests.house import House, wait_until
 
@@ -196,7 +196,7 @@ def _machine_agrees(shop: Snapshot) -> Iterator[str]:
 def _holds_are_of_unpaid_orders(shop: Snapshot) -> Iterator[str]:
     for order in shop.orders:
         held = [name for name in order if name.startswith("hold_")]
-        if held and order["status"] not in {Status.PENDING_PAYMENT, Status.PAYMENT_FAILED}:
+        if held and order["status"] not in UNPAID:
             yield f"{order['trade_id']} is {order['status']} and still counts as {', '.join(held)}"
 
 
@@ -239,7 +239,7 @@ def _ledger_says_whose_cards_are_whose(shop: Snapshot) -> Iterator[str]:
     """As the orders themselves do, and so every batch adds up."""
     true: dict[tuple[str, str], tuple[str, int]] = {}
     for order in shop.orders:
-        unpaid = order["status"] in {Status.PENDING_PAYMENT, Status.PAYMENT_FAILED}
+        unpaid = order["status"] in UNPAID
         state = HoldingState.HELD if unpaid else HoldingState.SOLD
         for batch, cards in Counter(card.rpartition("#")[0] for card in order["cards"]).items():
             true[order["trade_id"], batch] = (state, cards)

@@ -1,6 +1,6 @@
 """The shop's one log: JSON, a line an event, without what the log group's name says already.
 
-A gigabyte taken in costs as much as two hundred thousand write units, and an order writes some seventeen lines.
+A gigabyte taken in costs as much as eight hundred thousand write units, and a paid order has some seventeen calls.
 """
 
 from __future__ import annotations

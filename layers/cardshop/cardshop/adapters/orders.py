@@ -28,14 +28,12 @@ from cardshop.domain.errors import Changed
 from cardshop.domain.money import Money
 from cardshop.domain.order import SHOP, Actor, Change, Line, Order
 from cardshop.domain.payment import Payment, PaymentState
-from cardshop.domain.trade import Status
+from cardshop.domain.trade import UNPAID, Status
 from cardshop.ports import CardTaken, OrderExists
 
 _INDEXES = {"address": OrderItem.by_address, "device": OrderItem.by_device, "contact": OrderItem.by_contact}
 
 
-#: Cards are set aside for it, so it counts among its buyer's holds.
-_UNPAID = frozenset({Status.PENDING_PAYMENT, Status.PAYMENT_FAILED})
 #: An index partition a first character of a trade id: a throttled index would throttle its table.
 _DUE_SHARDS = "abcdefghijklmnopqrstuvwxyz234567"
 
@@ -175,7 +173,7 @@ def _actions(before: Order, after: Order) -> list[Action]:
     if after.payments == before.payments:
         del changed["payments"]
     actions += [getattr(OrderItem, name).set(value) for name, value in changed.items()]
-    if before.status in _UNPAID and after.status not in _UNPAID:
+    if before.status in UNPAID and after.status not in UNPAID:
         actions += [OrderItem.hold_address.remove(), OrderItem.hold_device.remove(), OrderItem.hold_contact.remove()]
     if (after.due_at, after.lacking) != (before.due_at, before.lacking):
         actions += _beside(after)

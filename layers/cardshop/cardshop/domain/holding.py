@@ -5,16 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from cardshop.domain.trade import Status
+from cardshop.domain.trade import UNPAID, Status
 
 
 class HoldingState(StrEnum):
     HELD = "held"  # set aside for an order that is not paid
     SOLD = "sold"
     RELEASED = "released"  # back in their pool: kept for a while, so that an older word about them comes too late
-
-
-_UNPAID = frozenset({Status.PENDING_PAYMENT, Status.PAYMENT_FAILED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +28,7 @@ def holdings(
     trade_id: str, version: int, status: Status, before: dict[str, int], after: dict[str, int]
 ) -> list[Holding]:
     """What a trade has of each batch (`sku#batch`) it names cards of now, or named before."""
-    state = HoldingState.HELD if status in _UNPAID else HoldingState.SOLD
+    state = HoldingState.HELD if status in UNPAID else HoldingState.SOLD
     found = []
     for key in sorted(before.keys() | after.keys()):
         sku, _, batch = key.partition("#")

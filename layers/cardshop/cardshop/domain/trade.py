@@ -54,6 +54,9 @@ MACHINE_STATES: dict[str, frozenset[Status]] = {
 #: The cards named on the order are set aside or given in these states; in the others it names none that is its own.
 HOLDS_CARDS = frozenset({_S.PENDING_PAYMENT, _S.PAYMENT_FAILED, _S.PAID, _S.DELIVERED, _S.COMPLETED, _S.ON_HOLD})
 
+#: Cards are set aside and no money is in: it counts among its buyer's holds, and can be closed.
+UNPAID = frozenset({_S.PENDING_PAYMENT, _S.PAYMENT_FAILED})
+
 #: The cards are the buyer's to read.
 REVEALABLE = frozenset({_S.DELIVERED, _S.COMPLETED})
 

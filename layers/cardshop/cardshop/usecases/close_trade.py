@@ -11,12 +11,11 @@ from dataclasses import dataclass
 
 from cardshop.domain.errors import Busy, Changed, NotFound, Unavailable
 from cardshop.domain.order import Order
-from cardshop.domain.trade import Status
+from cardshop.domain.trade import UNPAID, Status
 from cardshop.ports import Clock, Orders
 from cardshop.usecases.ask_provider import AskProvider
 from cardshop.usecases.settle_payment import RecordPayment
 
-_CLOSABLE = frozenset({Status.PENDING_PAYMENT, Status.PAYMENT_FAILED})
 _ATTEMPTS = 10  # each lost one means that another change was written
 
 
@@ -48,7 +47,7 @@ class CloseTrade:
                 raise OrderPaid(order.status)
             if order.status is Status.AWAITING_STOCK:
                 raise OrderAwaitsStock(order.status)
-            if order.status not in _CLOSABLE:
+            if order.status not in UNPAID:
                 return order
             answers = self.ask(order, close=True)
             for said in answers.paid:

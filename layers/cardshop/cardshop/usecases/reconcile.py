@@ -14,7 +14,7 @@ from cardshop.domain import looks
 from cardshop.domain.errors import ShopError, Unavailable
 from cardshop.domain.order import Order
 from cardshop.domain.payment import PaymentState
-from cardshop.domain.trade import HOLDS_CARDS, Status
+from cardshop.domain.trade import HOLDS_CARDS, UNPAID, Status
 from cardshop.ports import Clock, Orders, Workflow
 from cardshop.usecases.ask_provider import AskProvider
 from cardshop.usecases.cancel_order import PAYMENT_FAILED
@@ -25,7 +25,7 @@ from cardshop.usecases.settle_payment import SettlePayment
 
 _STOPPED_WITHIN = 3_600_000  # milliseconds: an execution that ended so long ago has been looked at
 _UNANSWERED = 3  # times in a row; then the channel's provider is not asked any more in this run
-_MAY_BE_PAID = frozenset({Status.PENDING_PAYMENT, Status.PAYMENT_FAILED, Status.CLOSED})
+_MAY_BE_PAID = UNPAID | {Status.CLOSED}
 
 
 @dataclass(slots=True)
