@@ -20,8 +20,11 @@ down: .ready ## stop what `up` started; everything is kept
 operator-token: .ready ## print a one-hour operator token (STACK=name for a stack on AWS)
 	@$(RUN) -m engine operator-token $(if $(STACK),--stack $(STACK))
 
-test: .ready ## everything, from nothing, beside a running `make up`
+test: .ready tests/oracles/node_modules/.ready ## everything, from nothing, beside a running `make up`
 	@$(RUN) -m pytest
+
+flash-sale: .ready ## 2,000 buyers at once for 500 cards, five times, on the engine and on DynamoDB Local
+	@FLASH_SALE="2000 500" $(RUN) -m pytest -q -s tests/contention/test_flash_sale.py -k "hardly or plenty"
 
 bench: .ready ## the figures: speed, cost per order, growth; compared with benchmarks/baseline.json (ARGS="--only cost")
 	@$(RUN) -m benchmarks $(ARGS)
@@ -65,4 +68,10 @@ lock: .ready ## resolve the pinned requirements anew
 	@.engine-venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $<
 	@touch $@
 
-.PHONY: help demo up down operator-token test bench check deploy lock .ready
+tests/oracles/node_modules/.ready: tests/oracles/package-lock.json
+	@echo "installing the official SDKs that the tests ask whether they agree"
+	@command -v npm >/dev/null || { echo "npm is missing: install Node.js 20 or newer" >&2; exit 1; }
+	@cd tests/oracles && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+.PHONY: help demo up down operator-token test flash-sale bench check deploy lock .ready

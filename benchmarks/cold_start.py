@@ -1,6 +1,7 @@
 """One cold start, in a process of its own: `python cold_start.py FUNCTION < event` prints milliseconds of import, call.
 
-Without a function: what `boto3.client("dynamodb")` takes here, for comparison.
+Without a function: what `boto3.client("dynamodb")` takes here, for comparison. With a payment provider behind it:
+milliseconds of the import alone, and of the provider's.
 """
 
 import json
@@ -32,6 +33,14 @@ def cold(function: str, event: Any) -> list[float]:
     return [1000 * (imported - started), 1000 * (time.perf_counter() - imported)]
 
 
+def imported(function: str, provider: str) -> list[float]:
+    started = time.perf_counter()
+    import_module(function)
+    done = time.perf_counter()
+    import_module("cardshop.adapters.payments").provider(provider)
+    return [1000 * (done - started), 1000 * (time.perf_counter() - done)]
+
+
 def bare() -> list[float]:
     started = time.perf_counter()
     boto3 = import_module("boto3")
@@ -41,5 +50,11 @@ def bare() -> list[float]:
 
 
 if __name__ == "__main__":
-    taken = cold(sys.argv[1], json.load(sys.stdin)) if len(sys.argv) > 1 else bare()
+    match sys.argv[1:]:
+        case [function, provider]:
+            taken = imported(function, provider)
+        case [function]:
+            taken = cold(function, json.load(sys.stdin))
+        case _:
+            taken = bare()
     print(json.dumps(taken))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from typing import IO
 
 import click
@@ -100,12 +101,20 @@ def _set(api: str | None, sku: str, batch: str, status: str) -> None:
 @cardshop.command()
 @click.argument("trade_id", required=False)
 @click.option("--status", help="只看此状态 Only those in this state.")
+@click.option("--tasks", is_flag=True, help="只看待人工处理 Only those that wait for an operator.")
 @click.option("--all", "every", is_flag=True, help="全部页 Every page.")
 @click.option("--limit", type=click.IntRange(1, 100), help="每页交易数 Trades a page.")
 @_as_json
 @click.pass_obj
 def orders(
-    api: str | None, trade_id: str | None, *, status: str | None, every: bool, limit: int | None, raw: bool
+    api: str | None,
+    trade_id: str | None,
+    *,
+    status: str | None,
+    tasks: bool,
+    every: bool,
+    limit: int | None,
+    raw: bool,
 ) -> None:
     """进行中的交易 The trades under way, or one's story.
 
@@ -113,15 +122,16 @@ def orders(
     """
     at = shop(api)
     if trade_id:
-        if status or every or limit:
-            raise click.UsageError("--status, --all and --limit are for the list, not for one trade")
+        if status or tasks or every or limit:
+            raise click.UsageError("--status, --tasks, --all and --limit are for the list, not for one trade")
         answer = call(at, "GET", "orders", trade_id)
         if raw:
             click.echo(answer.text)
         else:
             views.console().print(views.order(answer.json()))
         return
-    given = {name: value for name, value in (("status", status), ("limit", limit)) if value}
+    wanted = (("status", status), ("limit", limit), ("tasks", "open" if tasks else None))
+    given = {name: value for name, value in wanted if value}
     found, after = [], None
     while True:
         answer = call(at, "GET", "orders", params={**given, **({"after": after} if after else {})})
@@ -136,6 +146,91 @@ def orders(
         views.console().print(views.orders(found) if found else "没有 None.")
     if after:
         click.echo("还有更多 There are more: --all", err=True)
+
+
+_note = click.option("--note", required=True, help="原因 Why: it is kept with the trade.")
+_amount = click.option(
+    "--amount", metavar="MINOR:CURRENCY", help="金额 In minor units: 990:CNY. All of it if not given."
+)
+
+
+@cardshop.command()
+@click.argument("trade_id")
+@click.option("--payment", metavar="PAYMENT", help="付款号 Which payment, if not the one that paid for the order.")
+@_amount
+@click.option("--done", metavar="REF", help="已手工退款 It was sent by hand; the provider's number of it.")
+@click.option("--key", metavar="KEY", help="幂等键 Of an earlier try that broke off, so that nothing goes twice.")
+@_note
+@click.pass_obj
+def refund(
+    api: str | None,
+    trade_id: str,
+    *,
+    payment: str | None,
+    amount: str | None,
+    done: str | None,
+    key: str | None,
+    note: str,
+) -> None:
+    """退款 Send money of TRADE_ID back.
+
+    Through the provider where the channel can; else it waits for your own hands, and --done tells that it is done.
+    """
+    body = {"note": note, "payment_id": payment, "amount": _minor(amount), "provider_ref": done}
+    key = key or str(uuid.uuid4())
+    try:
+        answer = call(
+            shop(api),
+            "POST",
+            "orders",
+            trade_id,
+            "refunds",
+            json={name: value for name, value in body.items() if value is not None},
+            headers={"Idempotency-Key": key},
+        )
+    except Failure as failure:
+        raise Failure(f"{failure}\n再试一次 To try the same refund again: --key {key}") from failure
+    views.console().print(views.refund(answer.json()))
+
+
+@cardshop.command()
+@click.argument("trade_id")
+@click.argument("payment")
+@_note
+@click.pass_obj
+def keep(api: str | None, trade_id: str, payment: str, note: str) -> None:
+    """保留款项 What is left of PAYMENT stays with the shop."""
+    answer = call(shop(api), "POST", "orders", trade_id, "payments", payment, "keep", json={"note": note})
+    views.console().print(views.orders([answer.json()]))
+
+
+@cardshop.command("confirm")
+@click.argument("trade_id")
+@click.option("--payment", metavar="PAYMENT", help="付款号 Which payment, if not the latest.")
+@_amount
+@click.option("--ref", required=True, help="渠道流水号 The provider's number of the money.")
+@_note
+@click.pass_obj
+def confirm_payment(
+    api: str | None, trade_id: str, *, payment: str | None, amount: str | None, ref: str, note: str
+) -> None:
+    """人工确认收款 You have seen the money of TRADE_ID at the provider.
+
+    The trade goes on as if the provider's notice had come.
+    """
+    body = {"note": note, "payment_id": payment, "amount": _minor(amount), "provider_ref": ref}
+    given = {name: value for name, value in body.items() if value is not None}
+    answer = call(shop(api), "POST", "orders", trade_id, "confirm-payment", json=given)
+    views.console().print(views.orders([answer.json()]))
+
+
+def _minor(amount: str | None) -> dict[str, object] | None:
+    if amount is None:
+        return None
+    minor, _, currency = amount.partition(":")
+    if not (minor.isascii() and minor.isdigit()):
+        raise click.BadParameter("990:CNY, in minor units", param_hint="--amount")
+    return {"minor": int(minor), "currency": currency}
 
 
 @cardshop.command()

@@ -40,6 +40,15 @@ _WORDS = {
     "late": ("逾时到账", "bold red"),
     "failed": ("失败", "red"),
     "charged_back": ("拒付", "bold red"),
+    "requested": ("已申请", "magenta"),
+    "pending": ("退款在途", "magenta"),
+    "done": ("已退", "magenta"),
+    "refused": ("被拒", "red"),
+    "by_hand": ("待人工", "bold red"),
+    "forfeited": ("已失效", "bold red"),
+    "revealed": ("已读取", "green"),
+    "given": ("已发", "green"),
+    "held": ("占用", "yellow"),
     "on_sale": ("在售", "green"),
     "hidden": ("隐藏", "dim"),
     "importing": ("导入中", "yellow"),
@@ -151,9 +160,22 @@ def order(found: dict[str, Any]) -> RenderableType:
     return Group(
         grid,
         _section("付款 Payments", _payments(found["payments"])),
+        *([_section("待办 To do", _tasks(found["tasks"]))] if found.get("tasks") else []),
+        *([_section("卡密 Cards", _cards(found["cards"]))] if found.get("cards") else []),
         _section("经过 Timeline", _timeline(found["timeline"])),
         _section("异常 Incidents", _incidents(found["incidents"]) if found["incidents"] else "没有 None."),
     )
+
+
+def refund(answer: dict[str, Any]) -> RenderableType:
+    made = answer["refund"]
+    grid = _facts()
+    grid.add_row("退款 Refund", _text(made["refund_id"]))
+    grid.add_row("状态 Status", _both(made["state"]))
+    grid.add_row("金额 Amount", _text(money(made["amount"])))
+    grid.add_row("交易 Trade", _text(answer["order"]["trade_id"]))
+    grid.add_row("交易状态 Its status", _both(answer["order"]["status"]))
+    return grid
 
 
 def _payments(found: Iterable[dict[str, Any]]) -> Table:
@@ -167,6 +189,24 @@ def _payments(found: Iterable[dict[str, Any]]) -> Table:
             _text(money(each["amount"])),
             _text(paid),
         )
+    return table
+
+
+def _tasks(found: Iterable[dict[str, Any]]) -> Table:
+    words = {
+        "refund_by_hand": "手工退款 Send it back by hand, then: cardshop refund --done",
+        "decide_on_surplus": "多付的款项 Refund what came too much, or keep it: cardshop refund, cardshop keep",
+    }
+    table = _table("付款号\nPayment", "事项\n~What")
+    for each in found:
+        table.add_row(_text(each["payment_id"]), _text(words.get(each["task"], each["task"])))
+    return table
+
+
+def _cards(found: Iterable[dict[str, Any]]) -> Table:
+    table = _table("货号\n~SKU", "卡号\n~Card id", "状态\nState")
+    for each in found:
+        table.add_row(_text(each["sku"]), _text(each["card_id"]), _both(each["state"]))
     return table
 
 

@@ -23,6 +23,7 @@ from cardshop.adapters.timeline import DynamoTimeline
 from cardshop.adapters.workflow import StepFunctions
 from cardshop.domain.errors import ShopError
 from cardshop.usecases.confirm_payment import ConfirmPayment, Outcome
+from cardshop.usecases.refund_payment import RefundPayment
 from cardshop.usecases.settle_payment import RecordPayment, SettlePayment
 
 metrics = Metrics(namespace="Cardshop", service="cardshop")
@@ -33,6 +34,7 @@ _DENIALS = 3
 _ALARMED = {
     Outcome.MISMATCH: "IrregularNotices",
     Outcome.IRREGULAR: "IrregularNotices",
+    Outcome.CONTESTED: "IrregularNotices",
     Outcome.AWAITS_STOCK: "OrdersAwaitingStock",
 }
 
@@ -40,15 +42,16 @@ _ALARMED = {
 @cache
 def _confirm() -> ConfirmPayment:
     orders = DynamoOrders()
+    channels = ChannelSettings(os.environ["CHANNELS_PREFIX"])
+    workflow = StepFunctions(os.environ["STATE_MACHINE_ARN"])
     return ConfirmPayment(
         orders=orders,
         timeline=DynamoTimeline(),
-        channels=ChannelSettings(os.environ["CHANNELS_PREFIX"]),
+        channels=channels,
         provider=provider,
-        settle=SettlePayment(
-            RecordPayment(orders, DynamoPool(), DynamoCatalogue(), clock),
-            StepFunctions(os.environ["STATE_MACHINE_ARN"]),
-        ),
+        settle=SettlePayment(RecordPayment(orders, DynamoPool(), DynamoCatalogue(), clock), workflow),
+        refund=RefundPayment(orders, channels, provider, workflow, clock),
+        workflow=workflow,
         clock=clock,
     )
 

@@ -38,8 +38,12 @@ def under_way() -> Response[str]:
         raise Unprocessable("after: the `next` of an answer")
     if status is not None and status not in set(Status):
         raise Unprocessable(f"status: one of {', '.join(Status)}")
-    orders, following = _inspect().under_way(int(limit), after, Status(status) if status else None)
-    shown = {"orders": [present.summary(order) for order in orders]}
+    if (tasks := given.get("tasks", "any")) not in {"any", "open"}:
+        raise Unprocessable("tasks: open")
+    orders, following = _inspect().under_way(
+        int(limit), after, Status(status) if status else None, with_tasks=tasks == "open"
+    )
+    shown = {"orders": [{**present.summary(order), "tasks": present.inside(order)["tasks"]} for order in orders]}
     return answer(200, {**shown, "next": following} if following else shown)
 
 
@@ -50,7 +54,7 @@ def story(trade_id: str) -> Response[str]:
         raise NotFound("no such order")
     order, changes, incidents = _inspect().story(trade_id)
     noted = [present.incident(incident) for incident in incidents]
-    return answer(200, {**present.order(order, changes), "incidents": noted})
+    return answer(200, {**present.order(order, changes), **present.inside(order), "incidents": noted})
 
 
 handler = door.handler

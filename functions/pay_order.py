@@ -24,7 +24,8 @@ door = Door()
 @cache
 def _pay() -> PayOrder:
     channels = ChannelSettings(os.environ["CHANNELS_PREFIX"])
-    return PayOrder(DynamoOrders(), OpenPayment(channels, provider, public_url), clock)
+    orders = DynamoOrders()
+    return PayOrder(orders, OpenPayment(orders, channels, provider, public_url), clock)
 
 
 @door.route("POST", "/orders/<trade_id>/payments")
@@ -32,7 +33,7 @@ def pay(trade_id: str) -> Response[str]:
     bearer = holder(door, trade_id)
     body = schemas.read(schemas.PaymentRequest, door.body)
     actor = buyer(door, bearer, body.terminal, body.device_id)
-    order, payment, session = _pay()(trade_id, body.channel, actor)
+    order, payment, session = _pay()(trade_id, body.channel, actor, body.payer.openid if body.payer else None)
     logger.info("payment opened", extra={"trade_id": trade_id, "payment_id": payment.payment_id})
     return answer(
         201,

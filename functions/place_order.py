@@ -31,11 +31,12 @@ _KEY = re.compile(r"[A-Za-z0-9_\-.:+/=]{22,64}")
 
 @cache
 def _place() -> PlaceOrder:
+    orders = DynamoOrders()
     return PlaceOrder(
-        orders=DynamoOrders(),
+        orders=orders,
         pool=DynamoPool(),
         catalogue=DynamoCatalogue(),
-        open=OpenPayment(ChannelSettings(os.environ["CHANNELS_PREFIX"]), provider, public_url),
+        open=OpenPayment(orders, ChannelSettings(os.environ["CHANNELS_PREFIX"]), provider, public_url),
         secret=fixed_secret(os.environ["TRADE_ID_SECRET"]),
         hold_caps={
             "address": int(os.environ["HOLDS_PER_ADDRESS"]),
@@ -61,6 +62,7 @@ def place() -> Response[str]:
         actor=Actor("buyer", body.terminal, body.device_id, door.address),
         email=body.contact.email if body.contact else None,
         password=body.query_password,
+        payer=body.payer.openid if body.payer else None,
         body=body.model_dump_json(),
     )
     placed = _place()(wish)

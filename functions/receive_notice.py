@@ -44,14 +44,14 @@ def by_post(channel: str) -> Response[str]:
 
 def _answer(channel: str) -> Response[str]:
     try:
-        word, trades = _receive()(channel, _notice())
+        reply, trades = _receive()(channel, _notice())
     except ShopError as refusal:
         if refusal.status >= 500:
             raise
         logger.warning("notice refused", extra={"channel": channel, "code": refusal.code, "why": refusal.detail})
         return Response(refusal.status, "text/plain", _REFUSED)
     logger.info("notice queued", extra={"channel": channel, "trade_id": trades[0] if trades else None})
-    return Response(200, "text/plain", word)
+    return Response(reply.status, reply.content_type, reply.body)
 
 
 def _notice() -> Notice:

@@ -22,6 +22,7 @@ from cardshop.usecases.close_trade import CloseTrade
 from cardshop.usecases.complete_trade import CompleteTrade
 from cardshop.usecases.fill_orders import FillOrders
 from cardshop.usecases.reconcile import Reconcile
+from cardshop.usecases.refund_payment import RefundPayment, ReturnMoney
 from cardshop.usecases.settle_payment import RecordPayment, SettlePayment
 
 metrics = Metrics(namespace="Cardshop", service="cardshop")
@@ -33,6 +34,7 @@ _METRICS = {
     "awaiting_stock": "OrdersAwaitingStock",
     "without_cards": "OrdersWithoutCards",
     "unanswered": "ProviderUnanswered",
+    "tasks": "OperatorTasks",
     "failed": "TradesNotLookedAt",
 }
 _TIME_FOR_ONE_MORE = 20_000  # milliseconds: a provider's time-outs and the store's
@@ -42,7 +44,9 @@ _TIME_FOR_ONE_MORE = 20_000  # milliseconds: a provider's time-outs and the stor
 def _reconcile() -> Reconcile:
     orders, pool, catalogue = DynamoOrders(), DynamoPool(), DynamoCatalogue()
     workflow = StepFunctions(os.environ["STATE_MACHINE_ARN"])
-    ask = AskProvider(ChannelSettings(os.environ["CHANNELS_PREFIX"]), provider)
+    channels = ChannelSettings(os.environ["CHANNELS_PREFIX"])
+    ask = AskProvider(channels, provider)
+    refund = RefundPayment(orders, channels, provider, workflow, clock)
     record = RecordPayment(orders, pool, catalogue, clock)
     return Reconcile(
         orders=orders,
@@ -51,6 +55,7 @@ def _reconcile() -> Reconcile:
         close=CloseTrade(orders, ask, record, clock),
         complete=CompleteTrade(orders, clock),
         fill=FillOrders(orders, pool, catalogue, workflow, int(os.environ["AFTER_SALE_SECONDS"]) * 1000, clock),
+        return_money=ReturnMoney(refund, int(os.environ["STOCK_PATIENCE_SECONDS"]) * 1000, clock),
         workflow=workflow,
         clock=clock,
     )

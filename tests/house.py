@@ -48,10 +48,10 @@ class House:
         ok(self.api.put(f"/admin/channels/{name}", headers=self.operator, json=body))
         return name
 
-    def product(self, cards: int, price: int = 990) -> tuple[str, list[str]]:
+    def product(self, cards: int, price: int = 990, currency: str = "CNY") -> tuple[str, list[str]]:
         """A fresh product on sale with so many cards; answers its SKU and its codes."""
         sku = f"sku-{secrets.token_hex(4)}"
-        body = {"name": f"商品 {sku}", "price": {"minor": price, "currency": "CNY"}, "status": "on_sale"}
+        body = {"name": f"商品 {sku}", "price": {"minor": price, "currency": currency}, "status": "on_sale"}
         ok(self.api.put(f"/admin/products/{sku}", headers=self.operator, json=body))
         codes = [f"CODE-{secrets.token_hex(10)}" for _ in range(cards)]
         if codes:

@@ -16,7 +16,8 @@ from typing import Any
 
 import urllib3
 from cardshop.adapters.payments.epay import Epay
-from cardshop.domain.payment import Channel
+from cardshop.domain.money import Money
+from cardshop.domain.payment import Channel, Payment, PaymentState
 
 from benchmarks.buyer import Buyer, Placed, item_of
 from benchmarks.figures import TIMED, TIMED_APART, Figure, percentile
@@ -104,7 +105,9 @@ def _provider(house: House) -> Callable[[Placed], None]:
     channel = Channel("epay", "epay", {"url": house.home.provider_url, "pid": pid}, {"key": key})
 
     def ask(placed: Placed) -> None:
-        assert Epay().query_payment(channel, placed["payment"]["payment_id"], "CNY").paid
+        amount = Money(placed["amount"]["minor"], placed["amount"]["currency"])
+        payment = Payment(placed["payment"]["payment_id"], "epay", amount, PaymentState.OPEN)
+        assert Epay().query_payment(channel, payment).paid
 
     return ask
 

@@ -8,11 +8,15 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import statistics
 import subprocess
+import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any
+
+from cardshop.adapters.payments import PROVIDERS
 
 from benchmarks.buyer import Buyer
 from benchmarks.figures import TIMED_APART, Figure
@@ -27,6 +31,8 @@ _BUILT = PROJECT / ".aws-sam" / "local"
 _EVENTS = PROJECT / "events"
 #: What the sample events tell of.
 _TRADE, _SKU = "m5qk7c2xj3zv6n4wtyb2hdgl5e", "steam-50"
+#: The provider that this shop has a channel of.
+_SAMPLES = {"receive_notice": "epay_*.json"}
 _MEGABYTE = 1_000_000
 #: Nobody waits for these, and their first call is their whole work, as much as there is.
 _SCHEDULED = {"audit_stock", "reconcile"}
@@ -52,7 +58,35 @@ def run(stage: Stage) -> list[Figure]:
         beside = f"import {imported:.0f} + call {called:.0f} ms"
         tolerance = None if name in _SCHEDULED else TIMED_APART
         figures.append(Figure(f"cold.{name}", ratio, f"  {name}, ÷ that", "×", beside=beside, tolerance=tolerance))
+    figures += _providers(starts["receive_notice"][1])
     return figures + [figure for layer in sorted(_BUILT.glob("*Layer")) for figure in _sizes(layer)]
+
+
+def _providers(environment: dict[str, str]) -> list[Figure]:
+    """`receive_notice`'s import with every provider there, ÷ that of a shop that has epay alone: they load on use."""
+    built = _BUILT / "CardshopLayer" / "python"
+    ratios: dict[str, list[float]] = {name: [] for name in PROVIDERS}
+    with tempfile.TemporaryDirectory() as folder:
+        alone = Path(folder)
+        shutil.copytree(built, alone, dirs_exist_ok=True)
+        for module in (alone / "cardshop/adapters/payments").glob("*.py"):
+            if module.stem not in {"__init__", "epay", "outbound", "wire"}:
+                module.unlink()
+        for _ in range(_ROUNDS):
+            path = environment["PYTHONPATH"].replace(str(built), str(alone))
+            epay = sum(_milliseconds(["receive_notice", "epay"], "", {**environment, "PYTHONPATH": path}))
+            for name in PROVIDERS:
+                ratios[name].append(sum(_milliseconds(["receive_notice", name], "", environment)) / epay)
+    figures = []
+    for name, of in sorted(ratios.items()):
+        most = 1.25 if name == "epay" else None
+        what = (
+            "receive_notice, all providers there, ÷ epay alone" if name == "epay" else f"  its first notice of {name}"
+        )
+        figures.append(
+            Figure(f"cold.provider_{name}", statistics.median(of), what, "×", most=most, tolerance=TIMED_APART)
+        )
+    return figures
 
 
 def _starts(house: House) -> dict[str, tuple[str, dict[str, str]]]:
@@ -74,7 +108,7 @@ def _starts(house: House) -> dict[str, tuple[str, dict[str, str]]]:
     starts = {}
     for logical, physical in resources(house.home, house.stack, "AWS::Lambda::Function").items():
         name = function_name(logical)
-        samples = sorted((_EVENTS / name).glob("*.json"))
+        samples = sorted((_EVENTS / name).glob(_SAMPLES.get(name, "*.json")))
         if samples:
             event = samples[0].read_text(encoding="utf-8")
             for told, meant in real.items():

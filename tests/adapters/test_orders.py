@@ -13,8 +13,8 @@ from cardshop.adapters.tables import PoolItem
 from cardshop.domain.card import Card
 from cardshop.domain.errors import Changed, Unavailable
 from cardshop.domain.money import Money
-from cardshop.domain.order import PROVIDER, Order
-from cardshop.domain.payment import payment_id
+from cardshop.domain.order import PROVIDER, SHOP, Order
+from cardshop.domain.payment import RefundState, RefundWord, payment_id
 from cardshop.domain.trade import Status
 from cardshop.ports import CardTaken, OrderExists
 from hypothesis import HealthCheck, given, settings
@@ -26,6 +26,8 @@ from tests.domain.builders import (
     BUYER,
     FINGERPRINT,
     NOW,
+    OPERATOR,
+    PAYMENT_ID,
     SKU,
     TRADE_ID,
     cards,
@@ -34,6 +36,8 @@ from tests.domain.builders import (
     orders,
     paid,
     placed,
+    refund_told,
+    refunding,
 )
 
 pytestmark = pytest.mark.usefixtures("cloud")
@@ -136,6 +140,140 @@ def test_an_order_is_read_as_it_was_written_through_its_whole_life(order: Order,
         assert store.record(order, after) == after
         assert store.find(order.trade_id) == after
         order = after
+
+
+def test_money_that_goes_back_is_read_as_it_was_written_to_its_end() -> None:
+    """Every word about a payment, its refunds, and where the order was."""
+    order = place(placed(2))
+    number = order.payments[0].payment_id
+
+    def asked(order: Order, minor: int, key: str | None = None) -> Order:
+        refund = order.payments[0].next_refund(Money(minor, "CNY"), RefundState.REQUESTED, "operator", key=key)
+        return order.refund_noted(order.payments[0], refund, NOW, OPERATOR)
+
+    def told(order: Order, **said: Any) -> Order:
+        return order.refund_told(number, RefundWord(**said), NOW)
+
+    life: list[Callable[[Order], Order]] = [
+        lambda order: order.settled(number, Money(2000, "CNY"), "T1", NOW),
+        lambda order: order.delivered(NOW, AFTER_SALE_MS),
+        lambda order: asked(order, 300, "a-key-of-this-refund"),
+        lambda order: told(order, state=RefundState.PENDING, refund_id=f"{number}r01", provider_ref="R1"),
+        lambda order: told(order, state=RefundState.DONE, provider_ref="R1"),
+        lambda order: asked(order, 100),
+        lambda order: told(order, state=RefundState.REFUSED, refund_id=f"{number}r02"),
+        lambda order: order.kept(number, NOW, OPERATOR),
+        lambda order: order.revealed(NOW, BUYER),
+        lambda order: order.charged_back(number, NOW),
+        lambda order: order.reinstated(number, NOW),
+        lambda order: asked(order, 1700),
+        lambda order: told(order, state=RefundState.DONE, total=Money(2000, "CNY")),
+        lambda order: order.gone(NOW),
+    ]
+    for step in life:
+        after = step(order)
+        assert after.version == order.version + 1
+        assert DynamoOrders().record(order, after) == after
+        assert DynamoOrders().find(TRADE_ID) == after
+        order = after
+    assert (order.status, order.refunding_from, len(order.cards)) == (Status.REFUNDED, None, 2)
+    assert not {"refunding_from", "lacking"} & attributes().keys()
+
+
+def test_money_in_another_currency_goes_back_in_it() -> None:
+    order = place(placed())
+    payment = order.payments[0]
+    order = DynamoOrders().record(order, order.settled(payment.payment_id, Money(500, "JPY"), None, NOW))
+    refund = order.payments[0].next_refund(Money(500, "JPY"), RefundState.BY_HAND, "shop")
+    noted = order.refund_noted(order.payments[0], refund, NOW, PROVIDER)
+    assert DynamoOrders().record(order, noted) == DynamoOrders().find(TRADE_ID) == noted
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda order: order.declined(PAYMENT_ID, NOW),
+        lambda order: order.came_and_went(PAYMENT_ID, NOW),
+    ],
+    ids=["declined", "came and went"],
+)
+def test_a_payment_that_brings_nothing_is_read_as_it_was_written(change: Callable[[Order], Order]) -> None:
+    order = place(placed())
+    after = change(order)
+    assert DynamoOrders().record(order, after) == DynamoOrders().find(TRADE_ID) == after
+
+
+def test_a_refunded_orders_cards_are_back_in_their_pool_if_nobody_has_read_them() -> None:
+    order = _delivered()
+    order = DynamoOrders().record(order, refunding(order))
+    assert for_sale() == [], "as long as the money may come back"
+    order = DynamoOrders().record(order, refund_told(order, RefundState.DONE))
+    order = DynamoOrders().record(order, order.gone(NOW))
+    assert (order.status, order.cards) == (Status.REFUNDED, ())
+    assert for_sale() == [(card.pool.key, card.card_id) for card in cards(1)]
+
+
+# ---- a payment's number at the provider ----
+
+
+def with_session(order: Order, number: int, session: str) -> None:
+    DynamoOrders().note_session(order, replace(order.payments[number], session_ref=session))
+
+
+def test_the_providers_number_of_a_payment_is_noted_and_is_no_change() -> None:
+    order = place(placed())
+    with_session(order, 0, "cs_1")
+    noted = replace(order, payments=(replace(order.payments[0], session_ref="cs_1"),))
+    assert DynamoOrders().find(TRADE_ID) == noted
+    with_session(order, 0, "cs_2")
+    found = DynamoOrders().find(TRADE_ID)
+    assert found is not None
+    assert (found.payments[0].session_ref, found.version) == ("cs_2", order.version)
+
+
+#: What somebody else writes at the same time: it was decided on the order as it was before the number was noted.
+BESIDE: dict[str, Callable[[Order], Order]] = {
+    "another payment is opened": lambda order: order.reopened("another", BUYER, NOW),
+    "another payment is settled": lambda order: order.settled(payment_id(TRADE_ID, 2), order.amount, "T2", NOW),
+    "another payment fails": lambda order: order.declined(payment_id(TRADE_ID, 2), NOW),
+    "the window is over": lambda order: order.closed(NOW),
+    "the buyer cancels": lambda order: order.failed(NOW, BUYER),
+}
+
+
+@pytest.mark.parametrize("first", ["the number", "the change"])
+@pytest.mark.parametrize("beside", list(BESIDE))
+def test_a_number_noted_beside_another_change_loses_neither(beside: str, first: str) -> None:
+    order = place(placed())
+    order = DynamoOrders().record(order, order.reopened("wechat", BUYER, NOW))
+    if first == "the number":
+        with_session(order, 0, "cs_1")
+    after = DynamoOrders().record(order, BESIDE[beside](order))
+    if first == "the change":
+        with_session(order, 0, "cs_1")
+    found = DynamoOrders().find(TRADE_ID)
+    assert found is not None
+    assert found.payments[0].session_ref == "cs_1"
+    assert found.payments[1:] == after.payments[1:] == BESIDE[beside](order).payments[1:]
+    assert (found.status, found.version) == (after.status, after.version)
+
+
+def test_numbers_of_two_payments_are_noted_each_with_its_own() -> None:
+    order = place(placed())
+    order = DynamoOrders().record(order, order.reopened("wechat", BUYER, NOW))
+    with_session(order, 1, "cs_2")
+    with_session(order, 0, "cs_1")
+    found = DynamoOrders().find(TRADE_ID)
+    assert found is not None
+    assert [each.session_ref for each in found.payments] == ["cs_1", "cs_2"]
+
+
+def test_a_number_of_a_payment_that_is_not_there_is_not_noted() -> None:
+    order = place(placed())
+    strange = replace(order, payments=(replace(order.payments[0], payment_id=payment_id("a" * 26, 1)),))
+    with pytest.raises(Unavailable):
+        with_session(strange, 0, "cs_1")
+    assert DynamoOrders().find(TRADE_ID) == order
 
 
 def test_a_placed_orders_cards_have_left_the_pool() -> None:
@@ -309,6 +447,23 @@ def _failed() -> Order:
     return DynamoOrders().record(order, order.failed(NOW, BUYER))
 
 
+def _recorded(order: Order, *changes: Callable[[Order], Order]) -> Order:
+    for change in changes:
+        order = DynamoOrders().record(order, change(order))
+    return order
+
+
+def _refunding() -> Order:
+    """All that was paid is back with the buyer."""
+    return _recorded(_delivered(), refunding, lambda order: refund_told(order, RefundState.DONE))
+
+
+def _given_up(order: Order) -> Order:
+    payment = order.payments[0]
+    refund = payment.next_refund(order.amount, RefundState.REQUESTED, SHOP.by)
+    return order.refund_noted(payment, refund, NOW, SHOP)
+
+
 #: what happens → (the order before, the change, whether the machine's token is still there to wake it with)
 MOVES: dict[str, tuple[Callable[[], Order], Callable[[Order], Order], bool]] = {
     "a payment comes": (_pending, paid, True),
@@ -323,6 +478,15 @@ MOVES: dict[str, tuple[Callable[[], Order], Callable[[Order], Order], bool]] = {
     "the buyer reveals": (_delivered, lambda order: order.revealed(NOW, BUYER), True),
     "the buyer confirms": (_delivered, lambda order: order.completed(NOW, BUYER), True),
     "the after-sale window is over": (_delivered, lambda order: order.completed(NOW), False),
+    "an operator sends the money back": (_delivered, refunding, True),
+    "the shop gives the stock up": (lambda: awaiting(placed()), _given_up, True),
+    "the payer takes it back": (_paid, lambda order: order.charged_back(PAYMENT_ID, NOW), True),
+    "the money has gone": (_refunding, lambda order: order.gone(NOW), True),
+    "the money stays after all": (
+        lambda: _recorded(_delivered(), refunding),
+        lambda order: refund_told(order, RefundState.REFUSED),
+        True,
+    ),
 }
 
 

@@ -23,6 +23,8 @@ class Shop:
         self.products: dict[str, dict[str, Any]] = {}
         self.batches: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
         self.orders: dict[str, dict[str, Any]] = {}
+        self.queries: list[dict[str, str]] = []
+        self.deeds: list[tuple[str, dict[str, Any], str | None]] = []  # what, its body, its key
         self.duplicates: list[int] = []
         self.failures: list[int | None] = []
         self.looks = 0
@@ -95,6 +97,11 @@ class Shop:
                 self._orders(request, query)
             case "GET", ["admin", "orders", trade_id] if trade_id in self.orders:
                 _send(request, 200, self.orders[trade_id])
+            case "POST", ["admin", "orders", trade_id, *deed] if trade_id in self.orders and deed:
+                self.deeds.append(("/".join(deed), json.loads(body), request.headers.get("Idempotency-Key")))
+                made = {"refund_id": "r1", "state": "by_hand", "amount": {"minor": 100, "currency": "CNY"}}
+                order = self.orders[trade_id]
+                _send(request, 200, {"refund": made, "order": order} if deed == ["refunds"] else order)
             case _:
                 _problem(request, 404, "not_found", "未找到 Not found", "未找到 Not found")
 
@@ -137,6 +144,7 @@ class Shop:
 
     def _orders(self, request: BaseHTTPRequestHandler, query: dict[str, str]) -> None:
         """The cursor is the number of orders passed; a status thins a page out, as in the shop itself."""
+        self.queries.append(query)
         limit, start = int(query.get("limit", 50)), int(query.get("after", 0))
         page = list(self.orders.values())[start : start + limit]
         shown = [

@@ -20,7 +20,7 @@ from cardshop.adapters.tables import OrderItem, PoolItem, SealedItem
 from cardshop.domain.card import Card, Pool
 from cardshop.domain.money import Money
 from cardshop.domain.order import Actor, Change, Order
-from cardshop.domain.payment import Channel, PaymentEvent
+from cardshop.domain.payment import Channel, EventKind, Payment, PaymentEvent
 from cardshop.domain.product import Product
 from cardshop.domain.trade import HOLDS_CARDS, SETTLED_OR_MOVING, Status
 from cardshop.ports import CardPool, Catalogue, Orders, SealedCards, WrappedKey
@@ -78,11 +78,13 @@ class Books(Epay):
         self.asked: list[str] = []
         self.happens = happens
 
-    def query_payment(self, channel: Channel, payment_id: str, currency: str) -> PaymentEvent:
-        self.asked.append(payment_id)
-        paid = payment_id in self.paid
+    def query_payment(self, channel: Channel, payment: Payment) -> PaymentEvent:
+        self.asked.append(payment.payment_id)
+        paid = payment.payment_id in self.paid
         self.happens()
-        return PaymentEvent(payment_id, paid, PRICE if paid else None, "provider-1")
+        if not paid:
+            return PaymentEvent(payment.payment_id, EventKind.OPEN)
+        return PaymentEvent(payment.payment_id, EventKind.PAID, PRICE, "provider-1")
 
 
 @dataclass
@@ -205,11 +207,11 @@ def pay_order() -> PayOrder:
 
 
 def _open_payment() -> OpenPayment:
-    return OpenPayment(OneChannel(), lambda _: Epay(), lambda: "https://shop.example/api")
+    return OpenPayment(DynamoOrders(), OneChannel(), lambda _: Epay(), lambda: "https://shop.example/api")
 
 
 def wish(*items: tuple[str, int], key: str | None = None) -> Wish:
-    return Wish(key or secrets.token_hex(16), items, "epay", BUYER, None, None, body=repr(items))
+    return Wish(key or secrets.token_hex(16), items, "epay", BUYER, None, None, None, body=repr(items))
 
 
 def placed(sku: str, quantity: int = 1) -> Order:
@@ -259,7 +261,7 @@ def manage_batches() -> ManageBatches:
 def said(order: Order) -> PaymentEvent:
     """The provider's word that the order's first payment was received in full."""
     payment = order.payments[0]
-    return PaymentEvent(payment.payment_id, True, payment.amount, "provider-1")
+    return PaymentEvent(payment.payment_id, EventKind.PAID, payment.amount, "provider-1")
 
 
 def waiting_for_stock(orders: int = 1) -> tuple[str, list[Order], list[Order]]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from cardshop.domain.card import Card, Pool, card_id
 from cardshop.domain.money import Money
 from cardshop.domain.order import Actor, Line, Order
-from cardshop.domain.payment import Payment, PaymentState, payment_id
+from cardshop.domain.payment import Payment, PaymentState, RefundState, RefundWord, payment_id
 from cardshop.domain.trade import HOLDS_CARDS, SETTLED_OR_MOVING, Status
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -20,6 +20,7 @@ NOW = 1_763_800_000_000  # milliseconds
 WINDOW_MS = 1_800_000
 FIRST_LOOK_MS = 60_000
 AFTER_SALE_MS = 604_800_000
+STOCK_PATIENCE_MS = 259_200_000
 TRADE_ID = "m5qk7c2xj3zv6n4wtyb2hdgl5e"
 PAYMENT_ID = f"{TRADE_ID}01"
 SKU = "steam-50"
@@ -27,6 +28,7 @@ BATCH = "Qm9p2sVtX7yLr4kEw0dZ3A"
 FINGERPRINT = "q3VbX0nT6mE9sWk2LrYd7A"
 PRICE = Money(990, "CNY")
 BUYER = Actor("buyer", "pc", "device-1", "203.0.113.7")
+OPERATOR = Actor("operator")
 
 
 def cards(count: int, sku: str = SKU, batch: str = BATCH) -> tuple[Card, ...]:
@@ -60,9 +62,27 @@ def delivered(order: Order | None = None, at: int = NOW + 2000) -> Order:
     return (order or paid(placed())).delivered(at, AFTER_SALE_MS)
 
 
+def refunding(order: Order, minor: int | None = None, *, number: int = 0, at: int = NOW + 3000) -> Order:
+    """An operator asked for one of its payments, or so much of it, to be sent back."""
+    payment = order.payments[number]
+    assert payment.paid is not None
+    amount = replace(payment.paid, minor=payment.left if minor is None else minor)
+    asked = payment.next_refund(amount, RefundState.REQUESTED, OPERATOR.by)
+    return order.refund_noted(payment, asked, at, OPERATOR)
+
+
+def refund_told(order: Order, state: RefundState, *, number: int = 0, at: int = NOW + 4000) -> Order:
+    """The provider says so of the last refund of one of its payments."""
+    payment = order.payments[number]
+    return order.refund_told(payment.payment_id, RefundWord(state, payment.refunds[-1].refund_id), at)
+
+
 def in_status(status: Status) -> Order:
     """An order in any state, those included that no method leads to yet, with the money and cards that go with it."""
     order = paid(placed()) if status in SETTLED_OR_MOVING else placed()
+    if status in {Status.REFUNDING, Status.REFUNDED}:
+        order = refunding(order)
+        return order if status is Status.REFUNDING else refund_told(order, RefundState.DONE).gone(NOW + 5000)
     return replace(
         order,
         status=status,

@@ -5,11 +5,22 @@ from __future__ import annotations
 import re
 
 import pytest
-from cardshop.domain.payment import Channel, payment_id, trade_id_of
+from cardshop.domain.money import Money
+from cardshop.domain.payment import (
+    Channel,
+    EventKind,
+    Payment,
+    PaymentEvent,
+    PaymentState,
+    Refund,
+    RefundState,
+    payment_id,
+    trade_id_of,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.domain.builders import TRADE_ID, trade_ids
+from tests.domain.builders import PAYMENT_ID, PRICE, TRADE_ID, trade_ids
 
 
 @given(trade_ids, st.integers(1, 99))
@@ -41,3 +52,104 @@ def test_a_trade_is_only_found_in_what_a_trade_can_have_made(text: str) -> None:
 def test_a_channel_shows_no_secret_when_it_is_printed() -> None:
     channel = Channel("epay", "epay", {"pid": "1001"}, {"key": "merchant-key"})
     assert "merchant-key" not in f"{channel} {channel!r}"
+
+
+# ---- refunds ----
+
+REQUESTED, PENDING, DONE, REFUSED, BY_HAND = RefundState
+
+
+def received(*refunds: tuple[int, RefundState], state: PaymentState = PaymentState.ACCEPTED) -> Payment:
+    """990 came, and these refunds are on record in this sequence."""
+    payment = Payment(PAYMENT_ID, "epay", PRICE, state, PRICE)
+    for minor, refund in refunds:
+        payment = payment.with_refunds((*payment.refunds, payment.next_refund(Money(minor, "CNY"), refund, "shop")))
+    return payment
+
+
+def states(payment: Payment) -> list[RefundState]:
+    return [refund.state for refund in payment.refunds]
+
+
+@pytest.mark.parametrize(
+    ("refunds", "state", "left"),
+    [
+        ([], PaymentState.ACCEPTED, 990),
+        ([(990, REQUESTED)], PaymentState.REFUNDING, 0),
+        ([(990, PENDING)], PaymentState.REFUNDING, 0),
+        ([(990, DONE)], PaymentState.REFUNDED, 0),
+        ([(990, REFUSED)], PaymentState.ACCEPTED, 990),
+        ([(990, BY_HAND)], PaymentState.ACCEPTED, 990),
+        ([(400, PENDING)], PaymentState.REFUNDING, 590),
+        ([(400, DONE)], PaymentState.ACCEPTED, 590),
+        ([(400, DONE), (590, REQUESTED)], PaymentState.REFUNDING, 0),
+        ([(400, DONE), (590, DONE)], PaymentState.REFUNDED, 0),
+        ([(400, DONE), (590, REFUSED)], PaymentState.ACCEPTED, 590),
+    ],
+)
+def test_a_payments_state_tells_what_became_of_its_money(
+    refunds: list[tuple[int, RefundState]], state: PaymentState, left: int
+) -> None:
+    for judged in (PaymentState.ACCEPTED, PaymentState.DUPLICATE, PaymentState.SHORT):
+        payment = received(*refunds, state=judged)
+        assert (payment.state, payment.left) == (judged if state is PaymentState.ACCEPTED else state, left)
+        assert payment.judged is judged, "what it was to the order is not forgotten"
+        assert (payment.was is None) is (payment.state is judged)
+
+
+def test_what_waits_for_hands_or_was_refused_can_still_go_another_way() -> None:
+    payment = received((400, REFUSED), (500, BY_HAND), (90, DONE))
+    assert (payment.left, payment.not_gone, [each.amount.minor for each in payment.by_hand]) == (900, 900, [500])
+
+
+def test_money_that_the_payer_took_back_is_not_there_to_be_sent() -> None:
+    payment = received((400, DONE), state=PaymentState.CHARGED_BACK)
+    assert (payment.state, payment.left) == (PaymentState.CHARGED_BACK, 0)
+
+
+def test_of_what_was_never_received_nothing_is_left() -> None:
+    assert Payment(PAYMENT_ID, "epay", PRICE, PaymentState.OPEN).left == 0
+
+
+@pytest.mark.parametrize(
+    ("refunds", "expected"),
+    [
+        ([(990, REQUESTED), (990, DONE)], [REFUSED, DONE]),
+        ([(990, BY_HAND), (990, REQUESTED)], [REFUSED, REQUESTED]),
+        ([(990, REQUESTED), (990, PENDING)], [REFUSED, PENDING]),  # the provider sends that one
+        ([(500, REQUESTED), (490, BY_HAND)], [REQUESTED, BY_HAND]),
+        ([(500, REQUESTED), (491, BY_HAND)], [REQUESTED, REFUSED]),
+        ([(500, BY_HAND), (500, BY_HAND)], [BY_HAND, REFUSED]),
+        ([(500, PENDING), (300, REQUESTED), (200, DONE)], [PENDING, REFUSED, DONE]),
+    ],
+)
+def test_what_there_is_no_money_left_for_is_not_to_be_sent(
+    refunds: list[tuple[int, RefundState]], expected: list[RefundState]
+) -> None:
+    assert states(received(*refunds)) == expected
+
+
+@given(st.lists(st.tuples(st.integers(1, 990), st.sampled_from([REQUESTED, PENDING, REFUSED, BY_HAND])), max_size=8))
+def test_never_more_is_to_go_than_came(refunds: list[tuple[int, RefundState]]) -> None:
+    payment = received(*refunds)
+    going = [each.amount.minor for each in payment.refunds if each.state is not REFUSED]
+    assert sum(going) <= 990
+    assert payment.with_refunds(payment.refunds) == payment
+
+
+def test_a_refunds_number_is_the_payments_and_no_other_has_it() -> None:
+    payment = received(*[(9, DONE)] * 20)
+    numbers = [refund.refund_id for refund in payment.refunds]
+    assert numbers[0] == f"{PAYMENT_ID}r01"
+    assert len(set(numbers)) == 20
+    assert all(re.fullmatch(r"[a-z0-9]{31}", number) for number in numbers)
+
+
+def test_a_refund_remembers_whose_it_is() -> None:
+    refund = received().next_refund(Money(1, "CNY"), DONE, "operator", provider_ref="P1", key="a-key")
+    assert refund == Refund(f"{PAYMENT_ID}r01", Money(1, "CNY"), DONE, "operator", "P1", "a-key")
+
+
+@pytest.mark.parametrize("kind", list(EventKind))
+def test_only_money_that_is_in_is_paid(kind: EventKind) -> None:
+    assert PaymentEvent(PAYMENT_ID, kind).paid is (kind == "paid")

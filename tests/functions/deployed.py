@@ -99,6 +99,7 @@ class Deployed:
             "STATE_MACHINE_ARN": self.machine,
             "PAYMENT_WINDOW_SECONDS": "1800",
             "AFTER_SALE_SECONDS": "604800",
+            "STOCK_PATIENCE_SECONDS": "259200",
             "FIRST_LOOK_SECONDS": "60",
             "TOKEN_SECONDS": "3600",
             "HOLDS_PER_ADDRESS": "3",

@@ -24,6 +24,8 @@ JSON_CALLS = {
     "manage_catalogue": sample("manage_catalogue/save_product"),
     "manage_channels": sample("manage_channels/epay"),
     "manage_batches": sample("manage_batches/withdraw"),
+    "refund_payment": sample("refund_payment/through_provider"),
+    "confirm_by_hand": sample("confirm_by_hand/seen_there"),
 }
 #: Those that a buyer or an operator calls.
 CALLS = {

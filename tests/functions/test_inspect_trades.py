@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from cardshop.adapters.timeline import DynamoTimeline
+from cardshop.domain.money import Money
 from cardshop.domain.order import Order
+from cardshop.domain.payment import RefundState
 from cardshop.ports import Incident
 
 from tests.adapters.cloud import items
-from tests.domain.builders import NOW, PAYMENT_ID, TRADE_ID, cards, delivered, paid, placed
+from tests.domain.builders import (
+    BUYER,
+    NOW,
+    PAYMENT_ID,
+    SKU,
+    TRADE_ID,
+    cards,
+    delivered,
+    paid,
+    placed,
+    refund_told,
+    refunding,
+)
 from tests.functions.deployed import Answer, Deployed
 from tests.functions.samples import Event, sample, with_trade
 
 UNDER_WAY, STORY = sample("inspect_trades/under_way"), sample("inspect_trades/one_story")
-SECRET = {"cards", "password", "fingerprint", "email", "task_token", "due_at"}
+SECRET = {"password", "fingerprint", "email", "task_token", "due_at"}
 
 
 def asking(**query: str) -> Event:
@@ -61,7 +76,8 @@ def test_an_operator_sees_the_trades_that_are_not_over(shop: Deployed) -> None:
     )
     assert order["payments"] == [{"payment_id": PAYMENT_ID, "channel": "epay", "state": "open", "amount": price}]
     assert (order["created_at"], order["expires_at"]) == ("2025-11-22T08:26:40.000Z", "2025-11-22T08:56:40.000Z")
-    assert not SECRET & order.keys()
+    assert not (SECRET | {"cards"}) & order.keys()
+    assert order["tasks"] == []
 
 
 def test_those_of_one_status_are_picked_out(shop: Deployed) -> None:
@@ -96,6 +112,7 @@ WRONG: list[dict[str, str]] = [
     *[{"limit": limit} for limit in ("0", "101", "-1", "1.5", "x", "", "٣", "1e1", "9" * 5000)],
     *[{"after": after} for after in ("", "x", TRADE_ID, f"1.{TRADE_ID.upper()}", f"-1.{TRADE_ID}", f"1.{TRADE_ID}\n")],
     *[{"status": status} for status in ("", "sold", "PAID")],
+    *[{"tasks": tasks} for tasks in ("", "none", "OPEN", "1")],
 ]
 
 
@@ -137,7 +154,83 @@ def test_an_operator_sees_one_trades_whole_story(shop: Deployed) -> None:
         }
     ]
     assert not SECRET & body.keys()
+    (card,) = cards(1)
+    assert body["cards"] == [{"card_id": card.card_id, "sku": SKU, "state": "given"}]
+    assert body["tasks"] == []
     assert items("OrdersTable") == before, "looking leaves no trace on the order"
+
+
+def _revealed(order: Order) -> Order:
+    return order.revealed(NOW, BUYER)
+
+
+def _charged_back(order: Order) -> Order:
+    return order.charged_back(PAYMENT_ID, NOW)
+
+
+def _done(order: Order) -> Order:
+    return refund_told(order, RefundState.DONE)
+
+
+def _gone(order: Order) -> Order:
+    return order.gone(NOW)
+
+
+#: What happened → what an operator reads of the order's card.
+CARDS: dict[str, tuple[list[Callable[[Order], Order]], list[str]]] = {
+    "unpaid": ([], ["held"]),
+    "cancelled": ([lambda order: order.failed(NOW, BUYER)], ["held"]),
+    "closed": ([lambda order: order.closed(NOW)], []),
+    "paid": ([paid], ["given"]),
+    "delivered": ([paid, delivered], ["given"]),
+    "read": ([paid, delivered, _revealed], ["revealed"]),
+    "read, and charged back": ([paid, delivered, _revealed, _charged_back], ["forfeited"]),
+    "charged back, and not read": ([paid, delivered, _charged_back], ["given"]),
+    "read, charged back and reinstated": (
+        [paid, delivered, _revealed, _charged_back, lambda order: order.reinstated(PAYMENT_ID, NOW)],
+        ["revealed"],
+    ),
+    "read, and refunding": ([paid, delivered, _revealed, refunding], ["revealed"]),
+    "read, and refunded": ([paid, delivered, _revealed, refunding, _done, _gone], ["forfeited"]),
+    "refunded, and not read": ([paid, delivered, refunding, _done, _gone], []),
+}
+
+
+@pytest.mark.parametrize("what", list(CARDS))
+def test_an_operator_sees_which_cards_went_out_for_money_that_is_gone(shop: Deployed, what: str) -> None:
+    changes, expected = CARDS[what]
+    shop.order(placed(), *changes)
+    story = shop.call("inspect_trades", shop.as_operator(STORY))
+    assert [each["state"] for each in story.json["cards"]] == expected
+
+
+# ---- tasks ----
+
+
+def _surplus(order: Order) -> Order:
+    return order.settled(order.payments[0].payment_id, Money(1000, "CNY"), None, NOW)
+
+
+def test_trades_with_a_task_are_picked_out_and_say_which(shop: Deployed) -> None:
+    shop.order(another("a"), paid)
+    shop.order(another("b"), _surplus)
+    shop.order(another("c"), paid, refunding, lambda order: refund_told(order, RefundState.REFUSED))
+    assert told(ask(shop)) == ["a" * 26, "b" * 26, "c" * 26]
+    answer = ask(shop, tasks="open")
+    assert [(order["trade_id"][0], order["tasks"]) for order in answer.json["orders"]] == [
+        ("b", [{"payment_id": f"{'b' * 26}01", "task": "decide_on_surplus"}]),
+        ("c", [{"payment_id": f"{'c' * 26}01", "task": "refund_by_hand"}]),
+    ]
+    assert told(ask(shop, tasks="any")) == told(ask(shop))
+    assert told(ask(shop, tasks="open", status="paid")) == ["b" * 26, "c" * 26]
+
+
+def test_a_task_of_a_trade_that_is_over_is_found_all_the_same(shop: Deployed) -> None:
+    """Else its money would be nobody's."""
+    shop.order(placed(), _surplus, delivered, lambda order: order.completed(NOW))
+    assert told(ask(shop, tasks="open")) == [TRADE_ID]
+    story = shop.call("inspect_trades", shop.as_operator(STORY)).json
+    assert story["tasks"] == [{"payment_id": PAYMENT_ID, "task": "decide_on_surplus"}]
 
 
 @pytest.mark.parametrize("trade_id", ["a" * 26, "1", "x" * 3000, TRADE_ID.upper()])

@@ -134,7 +134,9 @@ def test_a_channel_that_does_not_take_the_currency_is_refused(shop: Deployed) ->
     order = placed()
     dollars = replace(order, amount=Money(990, "USD"), payments=(replace(order.payments[0], amount=Money(990, "USD")),))
     before = shop.order(payable(dollars))
-    assert shop.call("pay_order", shop.as_holder(PAY)).is_problem(422, "unprocessable")
+    answer = shop.call("pay_order", shop.as_holder(PAY))
+    assert answer.is_problem(422, "channel_cannot_take")
+    assert "USD" in answer.json["detail"]
     assert shop.stored() == before
 
 

@@ -14,7 +14,7 @@ from tests.domain.builders import TRADE_ID
 from tests.functions.deployed import MERCHANT_KEY, Answer, Deployed, Logs
 from tests.functions.samples import Event, sample, with_body, with_header
 
-GET, POST = sample("receive_notice/by_get"), sample("receive_notice/by_post")
+GET, POST = sample("receive_notice/epay_by_get"), sample("receive_notice/epay_by_post")
 
 
 def refused(answer: Answer, status: int) -> bool:

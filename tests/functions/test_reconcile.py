@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -9,12 +10,13 @@ from typing import Any
 import pytest
 from cardshop.adapters.aws import client
 from cardshop.adapters.clock import clock
+from cardshop.adapters.settings import ChannelSettingsStore
 from cardshop.domain.looks import GRACE
 from cardshop.domain.order import Order
-from cardshop.domain.payment import PaymentState
+from cardshop.domain.payment import Channel, PaymentState
 from cardshop.domain.trade import Status
 
-from tests.adapters.cloud import Waiting, executions, items
+from tests.adapters.cloud import Waiting, executions, forget_settings, items
 from tests.adapters.payments.platform import Platform
 from tests.domain.builders import BUYER, NOW, PRICE, SKU, TRADE_ID, cards, delivered, paid, placed
 from tests.functions.deployed import MERCHANT_KEY, Context, Deployed, Logs, metrics
@@ -27,6 +29,7 @@ _HEARD_OF = (
     "OrdersAwaitingStock",
     "OrdersWithoutCards",
     "ProviderUnanswered",
+    "OperatorTasks",
     "TradesNotLookedAt",
 )
 NOTHING = {name: [0.0] for name in _HEARD_OF}
@@ -57,8 +60,12 @@ def closed(order: Order) -> Order:
 
 def awaiting(order: Order) -> Order:
     """A closed order, paid late when there were no cards; the look after that is due."""
+    return awaiting_since(order, clock() - 60_000)
+
+
+def awaiting_since(order: Order, at: int) -> Order:
     payment = order.payments[0]
-    late = order.settled(payment.payment_id, payment.amount, None, NOW, lacking=SKU)
+    late = order.settled(payment.payment_id, payment.amount, "T1", at, lacking=SKU)
     return replace(late, due_at=NOW)
 
 
@@ -258,6 +265,40 @@ def test_an_order_that_goes_on_waiting_is_counted_for_an_alarm(
     assert executions(shop.machine) == [TRADE_ID]
 
 
+def in_vain(order: Order) -> Order:
+    return awaiting_since(order, clock() - 259_200_000)
+
+
+def test_an_order_that_awaited_stock_for_too_long_is_refunded(
+    shop: Deployed, platform: Platform, waiting: Waiting, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = {"url": platform.url, "pid": "1001", "type": "alipay", "refunds": "whole"}
+    store = ChannelSettingsStore("/cardshop/channels", shop.variables["SETTINGS_KEY"])
+    store.save(Channel("epay", "epay", settings, {"key": MERCHANT_KEY}))
+    forget_settings()
+    platform.answers = [json.dumps({"code": 1, "status": status, "money": "9.90"}).encode() for status in (1, 1, 2)]
+    shop.order(placed(), closed, in_vain)
+    shop.wait_with("token")
+    waiting.add("token")
+    assert run(shop) == {"looked": 1, "awaiting_stock": 1}
+    order = shop.stored()
+    assert (order.status, order.payments[0].state, order.payments[0].refunds[0].by) == ("refunded", "refunded", "shop")
+    assert waiting == set(), "its execution ends"
+    assert metrics(capsys) == {"ReconcileRuns": [1.0], **NOTHING, "OrdersAwaitingStock": [1.0]}
+    platform.says(code=1, status=2, money="9.90")
+    assert run(shop).get("failed") is None
+    assert len(platform.posted) == 1
+
+
+def test_what_its_channel_cannot_send_back_is_counted_for_an_operator(
+    shop: Deployed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop.order(placed(), closed, in_vain)
+    assert run(shop) == {"looked": 1, "awaiting_stock": 1, "tasks": 1}
+    assert metrics(capsys)["OperatorTasks"] == [1.0]
+    assert [each.payment_id for each in shop.stored().tasks] == [f"{TRADE_ID}01"]
+
+
 def test_an_order_that_does_not_name_its_cards_is_counted_for_an_alarm(
     shop: Deployed, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -297,7 +338,7 @@ def test_a_provider_that_is_down_does_not_hold_up_what_needs_no_provider(shop: D
         shop.order(another(letter))
     shop.order(placed(), paid, lambda order: order.delivered(NOW, 0))
     assert run(shop) == {"looked": 6, "unanswered": 3, "failed": 5}
-    assert len(platform.asked) == 3
+    assert len(set(platform.asked)) == 3, "each is asked more than once, and no more are"
     assert shop.stored().status is Status.COMPLETED
 
 

@@ -10,13 +10,16 @@ from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer
 from cardshop.domain.holding import HoldingState
-from cardshop.domain.payment import FUNDING, UNSETTLED
+from cardshop.domain.payment import FUNDING, UNDER_WAY, UNSETTLED, PaymentState, RefundState
 from cardshop.domain.product import BatchStatus
 from cardshop.domain.trade import HOLDS_CARDS, MACHINE_STATES, SETTLED_OR_MOVING, TRANSITIONS, UNPAID, Status
 
 from tests.house import House, wait_until
 
 _FINISHED = {Status.COMPLETED, Status.CLOSED, Status.REFUNDED}
+
+#: The machine's states that wait on, until it is known whether the money goes.
+_WAIT_WHILE_REFUNDING = {"AwaitStock", "AwaitReceipt"}
 
 
 @dataclass
@@ -130,28 +133,84 @@ def _orders_have_their_cards(shop: Snapshot) -> Iterator[str]:
         status = Status(order["status"])
         wanted = Counter({line["sku"]: int(line["quantity"]) for line in order["lines"]})
         named = Counter(card.split("#")[0] for card in order["cards"])
-        if status in HOLDS_CARDS and named != wanted:
+        keeps = status in HOLDS_CARDS or order.get("refunding_from") in HOLDS_CARDS  # until its money has gone
+        reads = status is Status.REFUNDED and "revealed_at" in order  # by now nobody's but the buyer's
+        if (keeps or reads) and named != wanted:
             yield f"{order['trade_id']} ({status}) names {dict(named)} for {dict(wanted)}"
-        if status in {Status.CLOSED, Status.AWAITING_STOCK} and named:
+        if not (keeps or reads) and named:
             yield f"{order['trade_id']} is {status} and names {dict(named)}"
+        if ("refunding_from" in order) != (status is Status.REFUNDING):
+            yield f"{order['trade_id']} is {status} and goes back to {order.get('refunding_from')}"
+
+
+def _judged(payment: dict[str, Any]) -> str:
+    """What its money was to the order when it came."""
+    return str(payment.get("was") or payment["state"])
+
+
+def _refunds(payment: dict[str, Any], *states: RefundState) -> list[dict[str, Any]]:
+    return [refund for refund in payment.get("refunds") or () if refund["state"] in states]
+
+
+def _left(payment: dict[str, Any]) -> int:
+    """Minor units that have neither gone back nor are about to."""
+    if payment["state"] == PaymentState.CHARGED_BACK:
+        return 0
+    going = _refunds(payment, RefundState.DONE, *UNDER_WAY)
+    return int(payment.get("paid_minor") or 0) - sum(int(refund["minor"]) for refund in going)
+
+
+def _price(order: dict[str, Any]) -> list[dict[str, Any]]:
+    """Payments whose money is the order's price, or was meant to be."""
+    odd = {PaymentState.DUPLICATE, PaymentState.LATE}
+    return [each for each in order["payments"] if "paid_minor" in each and _judged(each) not in odd]
 
 
 def _money_has_a_state(shop: Snapshot) -> Iterator[str]:
     for order in shop.orders:
-        status = Status(order["status"])
-        funding = [payment for payment in order["payments"] if payment["state"] in FUNDING]
-        if funding and status not in SETTLED_OR_MOVING:
+        status, price = Status(order["status"]), _price(order)
+        paid_for = [payment for payment in price if _judged(payment) in FUNDING]
+        there = any(_left(payment) for payment in price)
+        taken_back = any(payment["state"] == PaymentState.CHARGED_BACK for payment in price)
+        if any(_left(payment) for payment in paid_for) and status not in SETTLED_OR_MOVING:
             yield f"{order['trade_id']} is {status} with an accepted payment"
-        if len(funding) > 1:
-            yield f"{order['trade_id']} accepted {len(funding)} payments"
-        if not funding and status in {Status.PAID, Status.AWAITING_STOCK, Status.DELIVERED, Status.COMPLETED}:
+        if len(paid_for) > 1:
+            yield f"{order['trade_id']} accepted {len(paid_for)} payments"
+        given = status in {Status.PAID, Status.AWAITING_STOCK, Status.DELIVERED, Status.COMPLETED}
+        if given and not (paid_for and (there or taken_back)):
             yield f"{order['trade_id']} is {status} and nobody paid"
-        shorts = [payment["paid_minor"] for payment in order["payments"] if payment["state"] == "short"]
-        for payment in funding:
-            if payment["paid_minor"] + sum(shorts) < order["minor"]:
-                yield f"{order['trade_id']} accepted {payment['paid_minor']} for {order['minor']}"
-            if (payment["state"] == "surplus") != (payment["paid_minor"] + sum(shorts) > order["minor"]):
-                yield f"{order['trade_id']} says {payment['state']} of {payment['paid_minor']} for {payment['minor']}"
+        if status is Status.REFUNDING and there and not taken_back:
+            yield f"{order['trade_id']} is refunding, and some of its price stays"
+        yield from _amounts_are_judged_right(order, paid_for)
+
+
+def _amounts_are_judged_right(order: dict[str, Any], paid_for: list[dict[str, Any]]) -> Iterator[str]:
+    shorts = [payment for payment in order["payments"] if _judged(payment) == PaymentState.SHORT]
+    if any(_refunds(payment, *RefundState) or payment["state"] == PaymentState.CHARGED_BACK for payment in shorts):
+        return  # nobody can tell what was due when the rest came
+    brought = sum(each["paid_minor"] for each in shorts if each.get("paid_currency") in {None, order["currency"]})
+    for payment in paid_for:
+        if payment["paid_minor"] + brought < order["minor"]:
+            yield f"{order['trade_id']} accepted {payment['paid_minor']} for {order['minor']}"
+        if (_judged(payment) == PaymentState.SURPLUS) != (payment["paid_minor"] + brought > order["minor"]):
+            yield f"{order['trade_id']} says {_judged(payment)} of {payment['paid_minor']} for {payment['minor']}"
+
+
+def _money_goes_back_once(shop: Snapshot) -> Iterator[str]:
+    """No more than came, each refund by a number of its own, and the payment says what its refunds say."""
+    for payment in (payment for order in shop.orders for payment in order["payments"]):
+        name, state, gone = payment["id"], payment["state"], _refunds(payment, RefundState.DONE)
+        to_go = _refunds(payment, *UNDER_WAY, RefundState.BY_HAND)
+        if sum(int(refund["minor"]) for refund in (*gone, *to_go)) > int(payment.get("paid_minor") or 0):
+            yield f"{name} brought {payment.get('paid_minor')}, and more goes back"
+        if len({refund["id"] for refund in payment.get("refunds") or ()}) < len(payment.get("refunds") or ()):
+            yield f"{name} has two refunds of one number"
+        if state == PaymentState.CHARGED_BACK:
+            continue
+        if (state == PaymentState.REFUNDING) != bool(_refunds(payment, *UNDER_WAY)):
+            yield f"{name} is {state}, its refunds are {[each['state'] for each in payment.get('refunds') or ()]}"
+        if state == PaymentState.REFUNDED and "paid_minor" in payment and (_left(payment) or not gone):
+            yield f"{name} is refunded, and {_left(payment)} of it are left"
 
 
 def _timelines_have_no_gap(shop: Snapshot) -> Iterator[str]:
@@ -183,9 +242,10 @@ def _timelines_have_no_gap(shop: Snapshot) -> Iterator[str]:
 def _machine_agrees(shop: Snapshot) -> Iterator[str]:
     for order in shop.orders:
         status, state = Status(order["status"]), shop.running.get(order["trade_id"])
-        if state is None and status not in _FINISHED:
+        if state is None and status not in _FINISHED | {Status.REFUNDING}:
             yield f"{order['trade_id']} is {status} and no execution drives it"
-        if state is not None and status not in MACHINE_STATES.get(state, frozenset()):
+        waits_on = status is Status.REFUNDING and state in _WAIT_WHILE_REFUNDING
+        if state is not None and status not in MACHINE_STATES.get(state, frozenset()) and not waits_on:
             yield f"{order['trade_id']} is {status}, its execution is in {state}"
         if state is not None and status is Status.PAID:
             yield f"{order['trade_id']} is paid and not delivered"
@@ -205,12 +265,29 @@ def _unfinished_trades_are_looked_at(shop: Snapshot) -> Iterator[str]:
     for order in shop.orders:
         status, trade_id = Status(order["status"]), order["trade_id"]
         unsettled = any(payment["state"] in UNSETTLED for payment in order["payments"])
-        if "due_at" in order and (status is Status.REFUNDED or (status is Status.COMPLETED and not unsettled)):
+        unfinished = any(_is_unfinished(order, payment) for payment in order["payments"])
+        over = status in {Status.COMPLETED, Status.REFUNDED} and not (unsettled or unfinished)
+        if over and order.get("due_at", 0) > order["change"]["at"]:  # once more after its last change is well
             yield f"{trade_id} is {status} and still to be looked at"
+        if unfinished and "due_at" not in order:
+            yield f"{trade_id} has money that is to go back, or to be decided on, and nobody will look at it"
         if status not in _FINISHED and ("due_at" not in order or order.get("due_shard") != trade_id[0]):
             yield f"{trade_id} is {status} and nobody will look at it"
         if ("lacking" in order) != (status is Status.AWAITING_STOCK):
             yield f"{trade_id} is {status} and lacks {order.get('lacking')}"
+
+
+def _is_unfinished(order: dict[str, Any], payment: dict[str, Any]) -> bool:
+    """Whether its money is still to go back, is on its way, or waits for an operator."""
+    if payment["state"] == PaymentState.CHARGED_BACK:
+        return bool(_refunds(payment, *UNDER_WAY))
+    if _refunds(payment, *UNDER_WAY, RefundState.BY_HAND):
+        return True
+    if payment.get("kept") or not _left(payment):
+        return False
+    beside = _judged(payment) in {PaymentState.DUPLICATE, PaymentState.LATE}
+    undecided = payment["state"] == PaymentState.SURPLUS and not _refunds(payment, RefundState.DONE)
+    return beside or undecided or order["status"] in {Status.CLOSED, Status.REFUNDED}
 
 
 def _stock_is_counted_right(shop: Snapshot) -> Iterator[str]:
@@ -272,6 +349,7 @@ _CHECKS: list[Callable[[Snapshot], Iterator[str]]] = [
     _sealed_cards_have_their_key,
     _orders_have_their_cards,
     _money_has_a_state,
+    _money_goes_back_once,
     _timelines_have_no_gap,
     _machine_agrees,
     _holds_are_of_unpaid_orders,

@@ -13,7 +13,7 @@ import pytest
 from cardshop.domain import errors
 from cardshop.domain.trade import MACHINE_STATES, TRANSITIONS, Status
 from cardshop.usecases.cancel_order import PAYMENT_FAILED
-from cardshop.usecases.close_trade import OrderAwaitsStock, OrderPaid
+from cardshop.usecases.close_trade import OrderAwaitsStock, OrderPaid, PaymentConfirming
 from cardshop.usecases.deliver_cards import OrderNotPaid
 
 from tests.statemachines.definition import MACHINE, STATES, SUBSTITUTIONS, TEXT, caught, filled, path, placeholders
@@ -151,12 +151,13 @@ def test_retried_classes_exist() -> None:
 
 def test_caught_classes_exist_where_they_are_raised() -> None:
     plain = {error for error in _named_errors("Catch") if "." not in error}
-    assert plain == {"OrderNotPaid", "OrderPaid", "OrderAwaitsStock", PAYMENT_FAILED}
+    assert plain == {"OrderNotPaid", "OrderPaid", "OrderAwaitsStock", "PaymentConfirming", PAYMENT_FAILED}
     assert plain - {PAYMENT_FAILED} <= _use_case_errors()
     assert caught("DeliverCards", OrderNotPaid.__name__) == "CloseTrade"
     assert caught("DeliverCards", OrderAwaitsStock.__name__) == "AwaitStock"
     assert caught("CloseTrade", OrderPaid.__name__) == "DeliverCards"
     assert caught("CloseTrade", OrderAwaitsStock.__name__) == "AwaitStock"
+    assert caught("CloseTrade", PaymentConfirming.__name__) == "AwaitPayment"
     assert _named_errors("Catch") - plain == {_REFUSED, "States.Timeout", _UNTYPED}
 
 

@@ -38,7 +38,10 @@ def variables(function: Path) -> set[str]:
 
 
 def packages(function: Path) -> set[str]:
-    """The third-party and standard packages that importing this function imports, its own and the shop's."""
+    """The third-party and standard packages that this function imports, its own and the shop's.
+
+    Payment providers are imported by their names, when a channel needs one: whoever can, needs what any of them does.
+    """
     found: set[str] = set()
     seen: set[Path] = set()
     todo = [function]
@@ -55,6 +58,8 @@ def packages(function: Path) -> set[str]:
                 modules = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
                 if node.module.split(".")[0] == "cardshop":
                     todo += [each for each in map(_file, modules) if each is not None]
+                if node.module == "cardshop.adapters.payments":
+                    todo += (_LAYER / "cardshop/adapters/payments").glob("*.py")
     return found
 
 

@@ -6,12 +6,20 @@ import re
 from typing import Any
 
 import pytest
+from cardshop.domain.errors import StaleNotice
 
 from tests.template.cloudformation import RESOURCES, named, of_type
 from tests.template.reads import FUNCTIONS
 
 _ALARMS = of_type("AWS::CloudWatch::Alarm")
-_OURS = {name: alarm for name, alarm in _ALARMS.items() if alarm["Namespace"] == "Cardshop"}
+_FILTERS = {
+    each["MetricTransformations"][0]["MetricName"]: each for each in of_type("AWS::Logs::MetricFilter").values()
+}
+_OURS = {
+    name: alarm
+    for name, alarm in _ALARMS.items()
+    if alarm["Namespace"] == "Cardshop" and alarm["MetricName"] not in _FILTERS
+}
 _OF_RECONCILE = {"ProviderUnansweredAlarm", "TradesNotLookedAtAlarm"}
 
 #: Counted for a graph: what was lost was found, and nobody need get up for it.
@@ -63,6 +71,17 @@ def test_an_alarm_looks_where_the_shop_counts(name: str) -> None:
     counting = [source for source in sources if f'"{alarm["MetricName"]}"' in source]
     assert counting
     assert all('Metrics(namespace="Cardshop", service="cardshop")' in source for source in counting)
+
+
+def test_old_notices_are_counted_in_the_log_of_who_refuses_them() -> None:
+    (metric,) = _FILTERS
+    (alarm,) = [each for each in _ALARMS.values() if each["MetricName"] == metric]
+    found = _FILTERS[metric]
+    assert "Dimensions" not in alarm, "a metric of a filter has none"
+    assert (alarm["Namespace"], alarm["Statistic"]) == ("Cardshop", "Sum")
+    assert found["MetricTransformations"][0]["MetricNamespace"] == alarm["Namespace"]
+    assert named(found["LogGroupName"]) == "ReceiveNoticeLogs"
+    assert found["FilterPattern"] == f'{{ $.code = "{StaleNotice.code}" }}'
 
 
 @pytest.mark.parametrize("name", sorted(_ALARMS.keys() - _OF_RECONCILE - {"ReconcileAlarm"}))

@@ -145,7 +145,9 @@ _SUCCEED, _FAIL = "states:SendTaskSuccess", "states:SendTaskFailure"
 
 #: Who wakes the machine, and how.
 _WAKES = {
-    "ConfirmPaymentFunction": {_SUCCEED},
+    "ConfirmPaymentFunction": {_SUCCEED, _FAIL},
+    "ConfirmByHandFunction": {_SUCCEED},
+    "RefundPaymentFunction": {_SUCCEED},
     "CancelOrderFunction": {_FAIL},
     "ConfirmReceiptFunction": {_SUCCEED},
     "ImportCardsFunction": {_SUCCEED},
@@ -174,6 +176,7 @@ def test_who_wakes_the_machine_may_wake_this_one_and_nobody_else_may(name: str) 
 #: Who takes a trade over if nothing waits any more: an execution is started, if none that there is runs.
 _TAKES_OVER = {
     "ConfirmPaymentFunction",
+    "ConfirmByHandFunction",
     "CancelOrderFunction",
     "ImportCardsFunction",
     "ManageBatchesFunction",
@@ -197,11 +200,14 @@ _WRITES = {
     "OrdersTable": {
         "PutItem": {"PlaceOrder"},
         "UpdateItem": {
+            "PlaceOrder",
             "PayOrder",
             "CancelOrder",
             "ConfirmReceipt",
             "RevealCards",
             "ConfirmPayment",
+            "ConfirmByHand",
+            "RefundPayment",
             "Reconcile",
             "DeliverCards",
             "CloseTrade",
@@ -212,10 +218,26 @@ _WRITES = {
         },
     },
     "StockTable": {
-        "DeleteItem": {"PlaceOrder", "ConfirmPayment", "Reconcile", "CloseTrade", "ImportCards", "ManageBatches"},
-        "PutItem": {"ConfirmPayment", "Reconcile", "CloseTrade", "ImportCards", "DeliverCards"},
+        "DeleteItem": {
+            "PlaceOrder",
+            "ConfirmPayment",
+            "ConfirmByHand",
+            "Reconcile",
+            "CloseTrade",
+            "ImportCards",
+            "ManageBatches",
+        },
+        "PutItem": {
+            "ConfirmPayment",
+            "ConfirmByHand",
+            "RefundPayment",
+            "Reconcile",
+            "CloseTrade",
+            "ImportCards",
+            "DeliverCards",
+        },
     },
-    "TimelineTable": {"PutItem": {"RecordEvents", "ConfirmPayment"}},
+    "TimelineTable": {"PutItem": {"RecordEvents", "ConfirmPayment", "ConfirmByHand", "RefundPayment"}},
     "CatalogueTable": {
         "PutItem": {"ImportCards", "ManageChannels"},
         "UpdateItem": {"ManageCatalogue", "ImportCards", "ManageBatches", "CountStock", "AuditStock"},

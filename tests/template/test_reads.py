@@ -24,4 +24,5 @@ def test_it_asks_for_nothing_that_is_not_reached() -> None:
 
 def test_it_finds_packages() -> None:
     assert "cryptography" in packages(PROJECT / "functions" / "reveal_cards.py")
-    assert "cryptography" not in packages(PROJECT / "functions" / "place_order.py")
+    assert "cryptography" not in packages(PROJECT / "functions" / "cancel_order.py")
+    assert "cryptography" in packages(PROJECT / "functions" / "place_order.py"), "a provider that it loads by name"

@@ -8,9 +8,10 @@ from cardshop.usecases.close_trade import CloseTrade
 from cardshop.usecases.fill_orders import FillOrders
 from cardshop.usecases.open_payment import OpenPayment
 from cardshop.usecases.put_on_sale import PutOnSale
+from cardshop.usecases.refund_payment import RefundPayment, ReturnMoney
 from cardshop.usecases.settle_payment import RecordPayment, SettlePayment
 
-from tests.domain.builders import AFTER_SALE_MS
+from tests.domain.builders import AFTER_SALE_MS, STOCK_PATIENCE_MS
 from tests.usecases.fakes import SHOP_URL, Shop
 
 
@@ -26,7 +27,7 @@ def ask(shop: Shop) -> AskProvider:
 
 @pytest.fixture
 def open_payment(shop: Shop) -> OpenPayment:
-    return OpenPayment(shop.channels, shop.provider, lambda: SHOP_URL)
+    return OpenPayment(shop.orders, shop.channels, shop.provider, lambda: SHOP_URL)
 
 
 @pytest.fixture
@@ -37,6 +38,16 @@ def record(shop: Shop) -> RecordPayment:
 @pytest.fixture
 def settle(shop: Shop, record: RecordPayment) -> SettlePayment:
     return SettlePayment(record, shop.machine)
+
+
+@pytest.fixture
+def refund(shop: Shop) -> RefundPayment:
+    return RefundPayment(shop.orders, shop.channels, shop.provider, shop.machine, shop.clock)
+
+
+@pytest.fixture
+def return_money(shop: Shop, refund: RefundPayment) -> ReturnMoney:
+    return ReturnMoney(refund, STOCK_PATIENCE_MS, shop.clock)
 
 
 @pytest.fixture

@@ -12,14 +12,28 @@ from itertools import count
 from typing import Any, TypeVar, cast
 
 from cardshop.domain.card import Card, Pool
-from cardshop.domain.errors import Changed, InvalidNotice, InvalidRequest, NotFound, Unavailable
+from cardshop.domain.errors import Changed, Confirming, InvalidNotice, InvalidRequest, NotFound, Unavailable
 from cardshop.domain.holding import Holding
 from cardshop.domain.money import Money
 from cardshop.domain.order import SHOP, Change, Order
-from cardshop.domain.payment import Channel, Notice, PaymentEvent, PaymentRequest, PaymentSession
+from cardshop.domain.payment import (
+    Channel,
+    EventKind,
+    Notice,
+    Payment,
+    PaymentEvent,
+    PaymentRequest,
+    PaymentSession,
+    Refund,
+    Refunds,
+    RefundState,
+    RefundWord,
+    Reply,
+    Terms,
+)
 from cardshop.domain.product import Batch, BatchStatus, Listed, Product
 from cardshop.domain.trade import Status
-from cardshop.ports import Attempts, CardTaken, Incident, OrderExists, QueuedNotice, SealedCard, WrappedKey
+from cardshop.ports import Attempts, CardTaken, Incident, OrderExists, Provider, QueuedNotice, SealedCard, WrappedKey
 
 from tests.domain.builders import NOW
 
@@ -96,7 +110,8 @@ class Orders:
             if card.card_id not in kept:
                 self._stock.put(card.returned())
         by_machine = after.status is not before.status and after.last_change.actor == SHOP
-        spent = by_machine and before.status is not Status.AWAITING_STOCK
+        woken = {Status.AWAITING_STOCK, Status.REFUNDING}
+        spent = by_machine and before.status not in woken and after.status is not Status.REFUNDING
         return self.put(replace(after, task_token=None if spent else there.task_token))
 
     def holds(self, subject: str, value: str, limit: int) -> list[int]:
@@ -114,6 +129,14 @@ class Orders:
         there = self.by_id[order.trade_id]
         if (there.version, there.status) == (order.version, order.status):
             self.by_id[order.trade_id] = replace(there, due_at=order.due_at, lacking=order.lacking)
+
+    def note_session(self, order: Order, payment: Payment) -> None:
+        there = self.by_id[order.trade_id]
+        payments = tuple(
+            replace(each, session_ref=payment.session_ref) if each.payment_id == payment.payment_id else each
+            for each in there.payments
+        )
+        self.by_id[order.trade_id] = replace(there, payments=payments)
 
     def awaiting(self, sku: str) -> Iterator[str]:
         found = [(order.created_at, order.trade_id) for order in self.by_id.values() if order.lacking == sku]
@@ -354,15 +377,14 @@ class Channels(dict[str, Channel]):
         self[channel.name] = channel
 
 
-class Bank:
-    """`ports.Provider`: a notice is one of `notices` by its body; `books` is what it answers to a query.
+class Bank(Provider):
+    """A notice is one of `notices` by its body; `books` is what it answers to a query.
 
-    `down`: it answers nothing; `silent` are payments that it answers nothing about.
+    `down`: it answers nothing; `silent` are payments that it answers nothing about. `takes`: its terms; `sends`:
+    what it says of a refund; `sent`: the money that moved, by refund.
     """
 
     name = "bank"
-    currencies = frozenset({"CNY"})
-    account = "pid"
 
     def __init__(self) -> None:
         self.notices: dict[bytes, list[PaymentEvent]] = {}
@@ -371,6 +393,19 @@ class Bank:
         self.asked: list[str] = []
         self.silent: set[str] = set()
         self.down = False
+        self.confirming: set[str] = set()  # money on its way, too late to be closed
+        self.takes = Terms(amounts={"CNY": (1, 1_000_000)}, refunds=Refunds.PARTIAL, weak=True)
+        self.sends = RefundState.DONE
+        self.sent: dict[str, Money] = {}
+        self.asked_back: list[str] = []  # refunds, each time that it was asked for one
+        self.traces: dict[str, str] = {}  # payment id, by its own number
+        self.sessions = False  # whether it gives payments numbers of its own
+
+    def terms(self, channel: Channel) -> Terms:
+        return self.takes
+
+    def account(self, channel: Channel) -> str:
+        return channel.settings["pid"]
 
     def check_settings(self, settings: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
         if not settings.get("key"):
@@ -382,30 +417,49 @@ class Bank:
         amount = f"{request.amount.decimal()} {request.amount.currency}"
         return PaymentSession(
             redirect_url=f"https://bank.example/{request.payment_id}?pay={amount}&for={request.name}"
-            f"&notify={request.notify_url}&back={request.return_url}&on={request.terminal}"
+            f"&notify={request.notify_url}&back={request.return_url}&on={request.terminal}",
+            session_ref=f"session-of-{request.payment_id}" if self.sessions else None,
         )
 
-    def read_notice(self, channel: Channel, notice: Notice) -> list[PaymentEvent]:
+    def read_notice(self, channel: Channel, notice: Notice, received_at: int) -> list[PaymentEvent]:
         if notice.body not in self.notices:
             raise InvalidNotice("sign")
         return self.notices[notice.body]
 
-    def query_payment(self, channel: Channel, payment_id: str, currency: str) -> PaymentEvent:
-        self.asked.append(payment_id)
-        self._answer(payment_id)
-        return self.books.get(payment_id, PaymentEvent(payment_id, False, None, None))
+    def trace(self, channel: Channel, event: PaymentEvent) -> str | None:
+        return self.traces.get(event.provider_ref or "")
 
-    def close_payment(self, channel: Channel, payment_id: str, currency: str) -> PaymentEvent:
-        said = self.query_payment(channel, payment_id, currency)
-        self.closed.add(payment_id)
+    def query_payment(self, channel: Channel, payment: Payment) -> PaymentEvent:
+        self.asked.append(payment.payment_id)
+        self._answer(payment.payment_id)
+        return self.books.get(payment.payment_id, PaymentEvent(payment.payment_id, EventKind.OPEN))
+
+    def close_payment(self, channel: Channel, payment: Payment) -> PaymentEvent:
+        said = self.query_payment(channel, payment)
+        if payment.payment_id in self.confirming:
+            raise Confirming("a payment is being confirmed")
+        self.closed.add(payment.payment_id)
         return said
 
-    def acknowledge(self, accepted: bool) -> str:
-        return "received" if accepted else "no"
+    def refund(self, channel: Channel, payment: Payment, refund: Refund) -> RefundWord:
+        self._answer(payment.payment_id)
+        self.asked_back.append(refund.refund_id)
+        if self.takes.refunds is Refunds.NONE:
+            return super().refund(channel, payment, refund)
+        if self.sends is not RefundState.REFUSED:
+            self.sent.setdefault(refund.refund_id, refund.amount)
+        return RefundWord(self.sends, provider_ref=f"bank-{refund.refund_id}")
+
+    def acknowledge(self) -> Reply:
+        return Reply("received")
 
     def receives(self, payment_id: str, amount: Money) -> None:
         """The buyer paid: from now on a query says so."""
-        self.books[payment_id] = PaymentEvent(payment_id, True, amount, "bank-1")
+        self.books[payment_id] = PaymentEvent(payment_id, EventKind.PAID, amount, "bank-1")
+
+    def sent_of(self, payment_id: str) -> int:
+        """Minor units that went back, by however many refunds."""
+        return sum(amount.minor for refund_id, amount in self.sent.items() if refund_id.startswith(payment_id))
 
     def says(self, *events: PaymentEvent) -> Notice:
         """A notice of its own that says this."""
@@ -581,5 +635,5 @@ def at_every_call(
         interruption = Interruption(number, partial(step, shop), after=after)
         yield shop, interruption
         if not interruption.came:
-            assert number > 5, "something was watched"
+            assert number > 3, "something was watched"
             return

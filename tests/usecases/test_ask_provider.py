@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from cardshop.domain.money import Money
-from cardshop.domain.payment import Channel, PaymentEvent, PaymentState, payment_id
+from cardshop.domain.payment import Channel, EventKind, PaymentEvent, PaymentState, payment_id
 from cardshop.usecases.ask_provider import AskProvider
 
 from tests.domain.builders import BUYER, NOW, PAYMENT_ID, PRICE, TRADE_ID, paid, placed
@@ -23,8 +23,8 @@ def test_every_payment_that_is_paid_is_told_with_what_was_received(shop: Shop, a
     shop.bank.receives(PAYMENT_ID, Money(1, "CNY"))
     shop.bank.receives(SECOND_ID, PRICE)
     assert ask(order).paid == [
-        PaymentEvent(PAYMENT_ID, True, Money(1, "CNY"), "bank-1"),
-        PaymentEvent(SECOND_ID, True, PRICE, "bank-1"),
+        PaymentEvent(PAYMENT_ID, EventKind.PAID, Money(1, "CNY"), "bank-1"),
+        PaymentEvent(SECOND_ID, EventKind.PAID, PRICE, "bank-1"),
     ]
 
 
@@ -43,13 +43,13 @@ def test_a_payment_that_failed_may_have_been_paid_after_all(shop: Shop, ask: Ask
 
 
 def test_an_answer_without_a_payment_is_no_money(shop: Shop, ask: AskProvider) -> None:
-    shop.bank.books[PAYMENT_ID] = PaymentEvent(PAYMENT_ID, False, PRICE, "")
+    shop.bank.books[PAYMENT_ID] = PaymentEvent(PAYMENT_ID, EventKind.OPEN, PRICE, "")
     assert ask(placed()).paid == []
 
 
 def test_paid_without_an_amount_is_no_answer(shop: Shop, ask: AskProvider) -> None:
     """Nobody closes an order of which it may be that it is paid."""
-    shop.bank.books[PAYMENT_ID] = PaymentEvent(PAYMENT_ID, True, None, None)
+    shop.bank.books[PAYMENT_ID] = PaymentEvent(PAYMENT_ID, EventKind.PAID, None, None)
     answers = ask(placed())
     assert answers.paid == []
     assert answers.silent == {"epay"}
@@ -90,3 +90,9 @@ def test_asking_closes_nothing_unless_it_is_to(shop: Shop, ask: AskProvider) -> 
     assert shop.bank.closed == set()
     assert [said.payment_id for said in ask(order, close=True).paid] == [SECOND_ID]
     assert shop.bank.closed == {PAYMENT_ID, SECOND_ID}
+
+
+def test_a_payment_that_is_being_confirmed_is_no_silence(shop: Shop, ask: AskProvider) -> None:
+    shop.bank.confirming = {PAYMENT_ID}
+    answers = ask(placed(), close=True)
+    assert (answers.paid, answers.silent, answers.confirming) == ([], frozenset(), True)

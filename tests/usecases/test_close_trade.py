@@ -7,9 +7,9 @@ from cardshop.domain import looks
 from cardshop.domain.errors import Busy, NotFound, Unavailable
 from cardshop.domain.money import Money
 from cardshop.domain.order import Order
-from cardshop.domain.payment import PaymentEvent, PaymentState
+from cardshop.domain.payment import EventKind, PaymentEvent, PaymentState
 from cardshop.domain.trade import Status
-from cardshop.usecases.close_trade import CloseTrade, OrderAwaitsStock, OrderPaid
+from cardshop.usecases.close_trade import CloseTrade, OrderAwaitsStock, OrderPaid, PaymentConfirming
 from cardshop.usecases.settle_payment import RecordPayment
 
 from tests.domain.builders import BUYER, NOW, PAYMENT_ID, PRICE, SKU, TRADE_ID, delivered, in_status, paid, placed
@@ -97,7 +97,7 @@ def test_too_little_is_on_record_and_the_order_is_closed_all_the_same(shop: Shop
     shop.bank.receives(PAYMENT_ID, Money(989, "CNY"))
     closed = close(TRADE_ID)
     assert (closed.status, closed.payments[0].state) == (Status.CLOSED, PaymentState.SHORT)
-    assert closed.due_at is None  # no other payment is open
+    assert closed.due_at == NOW, "what came is to go back"
     assert len(shop.stock.card_ids) == 1
 
 
@@ -134,7 +134,7 @@ def test_an_order_of_a_channel_that_is_gone_is_closed(shop: Shop, close: CloseTr
 def test_a_payment_at_the_very_moment_of_closing_wins(shop: Shop, close: CloseTrade, record: RecordPayment) -> None:
     """Given a payment between the machine's read and its write, then the order is paid and keeps its cards."""
     order = shop.orders.put(placed())
-    shop.orders.once(lambda _: record(PaymentEvent(PAYMENT_ID, True, PRICE, "bank-1")))
+    shop.orders.once(lambda _: record(PaymentEvent(PAYMENT_ID, EventKind.PAID, PRICE, "bank-1")))
     with pytest.raises(OrderPaid):
         close(TRADE_ID)
     assert (shop.orders.by_id[TRADE_ID].status, shop.orders.by_id[TRADE_ID].version) == (Status.PAID, 2)
@@ -150,7 +150,7 @@ def test_a_closing_at_the_very_moment_of_payment_wins_and_the_money_is_late(
     shop.stock.take(dealt[0])
     shop.orders.put(placed(held=(dealt[0],)))
     shop.orders.once(lambda _: close(TRADE_ID))
-    recorded = record(PaymentEvent(PAYMENT_ID, True, PRICE, "bank-1"))
+    recorded = record(PaymentEvent(PAYMENT_ID, EventKind.PAID, PRICE, "bank-1"))
     assert (recorded.order.status, recorded.order.version, recorded.late) == (Status.PAID, 3, True)
     assert [card.card_id for card in recorded.order.cards] == [dealt[0].card_id]
     assert shop.stock.card_ids == []
@@ -190,3 +190,21 @@ def test_an_order_past_closing_is_left_as_it_is(shop: Shop, close: CloseTrade, s
 def test_an_unknown_trade_is_not_found(close: CloseTrade) -> None:
     with pytest.raises(NotFound):
         close(TRADE_ID)
+
+
+def test_a_payment_that_is_being_confirmed_is_waited_for(shop: Shop, close: CloseTrade) -> None:
+    shop.orders.put(placed())
+    shop.bank.confirming = {PAYMENT_ID}
+    with pytest.raises(PaymentConfirming):
+        close(TRADE_ID)
+    assert shop.orders.by_id[TRADE_ID].status is Status.PENDING_PAYMENT
+    shop.bank.confirming.clear()
+    assert close(TRADE_ID).status is Status.CLOSED
+
+
+def test_a_buyer_who_cancelled_is_not_waited_for(shop: Shop, close: CloseTrade) -> None:
+    shop.orders.put(placed().failed(NOW, BUYER))
+    shop.bank.confirming = {PAYMENT_ID}
+    closed = close(TRADE_ID)
+    assert closed.status is Status.CLOSED
+    assert closed.due_at is not None, "the money that comes is looked for"

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import pytest
 from cardshop.domain.errors import Busy, InvalidNotice, NotFound, Unavailable
 from cardshop.domain.money import Money
 from cardshop.domain.order import Order
-from cardshop.domain.payment import Channel, Notice, Payment, PaymentEvent, PaymentState, payment_id
+from cardshop.domain.payment import (
+    Channel,
+    EventKind,
+    Notice,
+    Payment,
+    PaymentEvent,
+    PaymentState,
+    RefundState,
+    RefundWord,
+    payment_id,
+)
 from cardshop.domain.trade import Status
 from cardshop.ports import QueuedNotice
+from cardshop.usecases.cancel_order import PAYMENT_FAILED
 from cardshop.usecases.confirm_payment import ConfirmPayment, Outcome
+from cardshop.usecases.refund_payment import RefundPayment
 from cardshop.usecases.settle_payment import RecordPayment, SettlePayment, UnknownPayment
 
-from tests.domain.builders import BUYER, NOW, PAYMENT_ID, PRICE, SKU, TRADE_ID, delivered, paid, placed
+from tests.domain.builders import BUYER, NOW, PAYMENT_ID, PRICE, SKU, TRADE_ID, delivered, paid, placed, refunding
 from tests.usecases.fakes import Shop
 
 TOKEN = "token-1"
@@ -38,7 +51,7 @@ class Till:
         """A notice that says `amount` was paid, of a provider whose books say `received`."""
         if received is not None:
             self.shop.bank.receives(payment, received)
-        notice = self.shop.bank.says(PaymentEvent(payment, True, amount, "bank-1", account))
+        notice = self.shop.bank.says(PaymentEvent(payment, EventKind.PAID, amount, "bank-1", account))
         (outcome,) = self.take(notice, channel)
         return outcome
 
@@ -46,8 +59,33 @@ class Till:
         shop = self.shop
         record = RecordPayment(shop.orders, shop.stock, shop.catalogue, shop.clock)
         settle = SettlePayment(record, shop.machine)
-        confirm = ConfirmPayment(shop.orders, shop.timeline, shop.channels, shop.provider, settle, shop.clock)
+        refund = RefundPayment(shop.orders, shop.channels, shop.provider, shop.machine, shop.clock)
+        confirm = ConfirmPayment(
+            shop.orders, shop.timeline, shop.channels, shop.provider, settle, refund, shop.machine, shop.clock
+        )
         return confirm(QueuedNotice(channel, notice, NOW))
+
+    def hears(
+        self,
+        kind: EventKind,
+        *,
+        payment: str | None = PAYMENT_ID,
+        amount: Money | None = None,
+        number: str | None = "bank-1",
+        account: str | None = None,
+        refund: RefundWord | None = None,
+        channel: str = "epay",
+    ) -> Outcome:
+        """A notice of another kind than that of money that is in."""
+        notice = self.shop.bank.says(PaymentEvent(payment, kind, amount, number, account, refund))
+        (outcome,) = self.take(notice, channel)
+        return outcome
+
+    def changes(self, *changes: Callable[[Order], Order]) -> Order:
+        """Each is written as somebody else would write it."""
+        for change in changes:
+            self.shop.orders.record(self.order, change(self.order))
+        return self.order
 
     @property
     def order(self) -> Order:
@@ -168,7 +206,11 @@ def test_a_provider_whose_notices_name_neither_account_nor_amount_is_asked(till:
 
 
 @pytest.mark.parametrize(
-    "said", [PaymentEvent(PAYMENT_ID, True, None, "bank-1"), PaymentEvent(PAYMENT_ID, False, PRICE, "bank-1")]
+    "said",
+    [
+        PaymentEvent(PAYMENT_ID, EventKind.PAID, None, "bank-1"),
+        PaymentEvent(PAYMENT_ID, EventKind.OPEN, PRICE, "bank-1"),
+    ],
 )
 def test_books_that_name_no_amount_or_no_payment_confirm_nothing(shop: Shop, till: Till, said: PaymentEvent) -> None:
     shop.bank.books[PAYMENT_ID] = said
@@ -265,16 +307,16 @@ def test_a_channel_that_is_gone_is_not_found(till: Till) -> None:
 
 def test_a_notice_that_does_not_say_paid_is_nothing_to_confirm(shop: Shop, till: Till) -> None:
     before = till.order
-    assert till.take(shop.bank.says(PaymentEvent(PAYMENT_ID, False, PRICE, None))) == []
+    assert till.take(shop.bank.says(PaymentEvent(PAYMENT_ID, EventKind.OPEN, PRICE, None))) == []
     assert till.order == before
 
 
 def test_one_notice_may_tell_of_several_payments(shop: Shop, till: Till) -> None:
     other = placed(trade_id="z" * 26)
     shop.orders.put(other)
-    events = [PaymentEvent(each.payments[0].payment_id, True, PRICE, None) for each in (till.order, other)]
-    for event in events:
-        shop.bank.receives(event.payment_id, PRICE)
+    events = [PaymentEvent(each.payments[0].payment_id, EventKind.PAID, PRICE, None) for each in (till.order, other)]
+    for order in (till.order, other):
+        shop.bank.receives(order.payments[0].payment_id, PRICE)
     assert till.take(shop.bank.says(*events)) == [Outcome.ACCEPTED, Outcome.ACCEPTED]
     assert {order.status for order in shop.orders.by_id.values()} == {Status.PAID}
 
@@ -311,3 +353,332 @@ def test_an_order_that_never_stops_changing_is_tried_again_later(shop: Shop, til
     with pytest.raises(Busy):
         till()
     assert till.judged is PaymentState.OPEN
+
+
+# ---- whether the provider is asked ----
+
+
+@pytest.fixture
+def strong(shop: Shop) -> None:
+    """A protocol whose notices prove enough."""
+    shop.bank.takes = replace(shop.bank.takes, weak=False)
+
+
+@pytest.mark.usefixtures("strong")
+def test_a_notice_that_proves_enough_is_taken_at_its_word(shop: Shop, till: Till) -> None:
+    assert till(received=None) is Outcome.ACCEPTED
+    assert (till.order.status, shop.bank.asked) == (Status.PAID, [])
+
+
+@pytest.mark.usefixtures("strong")
+def test_a_provider_that_is_down_does_not_hold_up_a_notice_that_proves_enough(shop: Shop, till: Till) -> None:
+    shop.bank.down = True
+    assert till(received=None) is Outcome.ACCEPTED
+
+
+@pytest.mark.usefixtures("strong")
+@pytest.mark.parametrize("amount", [Money(1, "CNY"), Money(990, "USD")])
+def test_less_than_was_asked_is_recorded_on_the_order_at_a_strong_notices_word(till: Till, amount: Money) -> None:
+    assert till(amount=amount, received=None) is Outcome.IRREGULAR
+    assert (till.order.status, till.judged, till.order.payments[0].paid) == (
+        Status.PENDING_PAYMENT,
+        PaymentState.SHORT,
+        amount,
+    )
+
+
+@pytest.mark.usefixtures("strong")
+def test_a_strong_notice_that_names_no_amount_makes_the_shop_ask(shop: Shop, till: Till) -> None:
+    assert till(amount=None) is Outcome.ACCEPTED
+    assert shop.bank.asked == [PAYMENT_ID]
+
+
+def test_a_weak_notice_is_believed_no_further_than_the_providers_answer(shop: Shop, till: Till) -> None:
+    assert till(received=None) is Outcome.DENIED
+    assert (till.order.status, shop.bank.asked) == (Status.PENDING_PAYMENT, [PAYMENT_ID])
+    assert till() is Outcome.ACCEPTED
+
+
+@pytest.mark.parametrize("weak", [True, False])
+def test_something_happened_and_the_provider_tells_what(shop: Shop, till: Till, weak: bool) -> None:
+    shop.bank.takes = replace(shop.bank.takes, weak=weak)
+    assert till.hears(EventKind.ASK) is Outcome.WAITING
+    assert (till.order.status, shop.timeline.noted) == (Status.PENDING_PAYMENT, {})
+    shop.bank.receives(PAYMENT_ID, PRICE)
+    assert till.hears(EventKind.ASK) is Outcome.ACCEPTED
+    assert till.order.status is Status.PAID
+    assert till.hears(EventKind.ASK) is Outcome.REPEATED
+
+
+def test_of_an_order_that_is_closed_nothing_is_taken_that_was_only_approved(shop: Shop, till: Till) -> None:
+    till.hears(EventKind.ASK)
+    assert shop.bank.closed == set()
+    till.changes(lambda order: order.closed(NOW))
+    assert till.hears(EventKind.ASK) is Outcome.WAITING
+    assert shop.bank.closed == {PAYMENT_ID}
+
+
+@pytest.mark.parametrize("kind", [EventKind.PAID, EventKind.ASK, EventKind.FAILED])
+def test_money_that_had_gone_again_when_the_provider_was_asked_is_not_delivered(
+    shop: Shop, till: Till, kind: EventKind
+) -> None:
+    shop.bank.books[PAYMENT_ID] = PaymentEvent(PAYMENT_ID, EventKind.REFUNDED)
+    assert till.hears(kind, amount=PRICE if kind is EventKind.PAID else None) is Outcome.RETURNED
+    assert (till.order.status, till.judged) == (Status.PENDING_PAYMENT, PaymentState.REFUNDED)
+    assert shop.machine.woken == []
+
+
+# ---- failed ----
+
+
+@pytest.mark.usefixtures("strong")
+def test_a_final_failure_ends_the_order_and_its_machine_closes_it(shop: Shop, till: Till) -> None:
+    assert till.hears(EventKind.FAILED) is Outcome.FAILED
+    assert (till.order.status, till.judged) == (Status.PAYMENT_FAILED, PaymentState.FAILED)
+    assert shop.machine.failed == [(TOKEN, PAYMENT_FAILED)]
+    version = till.order.version
+    shop.machine.waiting.add(TOKEN)  # given that the first died before it woke the machine
+    assert till.hears(EventKind.FAILED) is Outcome.FAILED
+    assert (till.order.version, len(shop.machine.failed)) == (version, 2)
+
+
+@pytest.mark.usefixtures("strong")
+def test_a_failure_beside_another_open_payment_is_that_payments_alone(shop: Shop, till: Till) -> None:
+    till.changes(lambda order: order.reopened("epay", BUYER, NOW))
+    assert till.hears(EventKind.FAILED) is Outcome.FAILED
+    assert (till.order.status, shop.machine.failed) == (Status.PENDING_PAYMENT, [])
+    assert [each.state for each in till.order.payments] == [PaymentState.FAILED, PaymentState.OPEN]
+
+
+@pytest.mark.usefixtures("strong")
+def test_a_failure_of_what_is_paid_is_an_old_word(till: Till) -> None:
+    till(received=None)
+    before = till.order
+    assert till.hears(EventKind.FAILED) is Outcome.REPEATED
+    assert till.order == before
+
+
+@pytest.mark.usefixtures("strong")
+def test_money_that_comes_after_a_failure_is_taken(shop: Shop, till: Till) -> None:
+    till.hears(EventKind.FAILED)
+    shop.sells(SKU, 1, PRICE)
+    assert till(received=None) is Outcome.ACCEPTED
+    assert till.order.funded
+
+
+def test_a_weak_failure_is_asked_about(shop: Shop, till: Till) -> None:
+    assert till.hears(EventKind.FAILED) is Outcome.WAITING
+    assert till.order.status is Status.PENDING_PAYMENT
+    shop.bank.receives(PAYMENT_ID, PRICE)
+    assert till.hears(EventKind.FAILED) is Outcome.ACCEPTED, "forged, or overtaken"
+    other = placed(trade_id="z" * 26)
+    shop.orders.put(other)
+    number = other.payments[0].payment_id
+    shop.bank.books[number] = PaymentEvent(number, EventKind.FAILED)
+    assert till.hears(EventKind.FAILED, payment=number) is Outcome.FAILED
+    assert shop.orders.by_id[other.trade_id].status is Status.PAYMENT_FAILED
+
+
+@pytest.mark.usefixtures("strong")
+def test_money_and_a_failure_at_once_are_money(shop: Shop, till: Till) -> None:
+    shop.orders.once(lambda _: shop.orders.record(till.order, paid(till.order)))
+    assert till.hears(EventKind.FAILED) is Outcome.FAILED
+    assert (till.order.status, till.judged) == (Status.PAID, PaymentState.ACCEPTED)
+    assert shop.machine.failed == []
+
+
+# ---- refunds ----
+
+
+def done(minor: int | None = None, *, total: int | None = None, **said: str) -> RefundWord:
+    return RefundWord(
+        RefundState.DONE,
+        amount=None if minor is None else Money(minor, "CNY"),
+        total=None if total is None else Money(total, "CNY"),
+        **said,
+    )
+
+
+def test_a_refund_of_ours_that_is_done_ends_the_order(shop: Shop, till: Till) -> None:
+    till()
+    till.changes(delivered, refunding)
+    shop.machine.waiting.add(TOKEN)
+    shop.orders.by_id[TRADE_ID] = replace(till.order, task_token=TOKEN)
+    assert till.hears(EventKind.REFUNDED, refund=done(refund_id=f"{PAYMENT_ID}r01")) is Outcome.RETURNED
+    assert (till.order.status, till.judged) == (Status.REFUNDED, PaymentState.REFUNDED)
+    assert shop.machine.woken[-1] == TOKEN, "its execution ends"
+
+
+def test_a_refund_that_is_refused_lets_the_machine_go_on(shop: Shop, till: Till) -> None:
+    till()
+    till.changes(refunding)
+    shop.machine.executions[TRADE_ID] = False  # it found nothing to deliver
+    word = RefundWord(RefundState.REFUSED, f"{PAYMENT_ID}r01")
+    assert till.hears(EventKind.REFUNDED, refund=word) is Outcome.RETURNED
+    assert (till.order.status, [each.payment_id for each in till.order.tasks]) == (Status.PAID, [PAYMENT_ID])
+    assert shop.machine.runs(TRADE_ID)
+
+
+@pytest.mark.parametrize("repeat", [1, 2])
+def test_a_refund_made_at_the_providers_console_is_recorded_once(shop: Shop, till: Till, repeat: int) -> None:
+    till()
+    till.changes(delivered)
+    for _ in range(repeat):
+        assert till.hears(EventKind.REFUNDED, refund=done(990, provider_ref="C1")) is Outcome.RETURNED
+    assert (till.order.status, till.order.cards) == (Status.REFUNDED, ())
+    assert [(each.amount, each.by) for each in till.order.payments[0].refunds] == [(PRICE, "provider")]
+
+
+def test_money_that_went_back_before_its_notice_came_is_recorded_and_nothing_delivered(
+    shop: Shop, till: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The provider's books still have it: what came and what went is known, and nobody is woken in between."""
+    shop.bank.receives(PAYMENT_ID, PRICE)
+    seen: list[Status] = []
+    wake = shop.machine.succeed
+
+    def woken(token: str) -> bool:
+        seen.append(till.order.status)
+        return wake(token)
+
+    monkeypatch.setattr(shop.machine, "succeed", woken)
+    assert till.hears(EventKind.REFUNDED, refund=done(total=990)) is Outcome.RETURNED
+    assert (till.order.status, till.order.payments[0].paid) == (Status.REFUNDED, PRICE)
+    assert seen == [Status.REFUNDED], "else it would have delivered"
+    assert till() is Outcome.REPEATED
+
+
+def test_a_part_that_went_back_before_its_notice_came_leaves_an_order_that_is_paid(shop: Shop, till: Till) -> None:
+    shop.bank.receives(PAYMENT_ID, PRICE)
+    assert till.hears(EventKind.REFUNDED, refund=done(total=300)) is Outcome.RETURNED
+    assert (till.order.status, till.order.payments[0].left) == (Status.PAID, 690)
+    assert shop.machine.woken == [TOKEN]
+
+
+@pytest.mark.parametrize("kind", [EventKind.REFUNDED, EventKind.FAILED])
+@pytest.mark.parametrize("word", [done(990), done(total=990), done()])
+def test_money_that_the_books_have_no_more_came_and_went(
+    shop: Shop, till: Till, kind: EventKind, word: RefundWord
+) -> None:
+    shop.bank.books[PAYMENT_ID] = PaymentEvent(PAYMENT_ID, kind)
+    assert till.hears(EventKind.REFUNDED, refund=word) is Outcome.RETURNED
+    assert (till.order.status, till.judged, till.order.payments[0].paid) == (
+        Status.PENDING_PAYMENT,
+        PaymentState.REFUNDED,
+        None,
+    )
+    shop.bank.receives(PAYMENT_ID, PRICE)
+    assert till() is Outcome.REPEATED, "an old word"
+    assert till.order.status is Status.PENDING_PAYMENT
+
+
+@pytest.mark.parametrize("word", [done(300), done(total=300), RefundWord(RefundState.REFUSED, amount=PRICE)])
+def test_books_that_tell_only_that_some_went_do_not_make_the_rest_the_shops(
+    shop: Shop, till: Till, word: RefundWord
+) -> None:
+    """Given a provider that calls a payment refunded from its first refund on, what did not go back pays for it."""
+    shop.bank.books[PAYMENT_ID] = PaymentEvent(PAYMENT_ID, EventKind.REFUNDED)
+    till.hears(EventKind.REFUNDED, refund=word)
+    gone = 300 if word.state is RefundState.DONE else 0
+    assert (till.order.payments[0].paid, till.order.payments[0].left) == (PRICE, 990 - gone)
+    assert till.order.status is Status.PAID
+
+
+def test_a_refund_of_money_that_the_books_do_not_have_yet_is_heard_later(shop: Shop, till: Till) -> None:
+    """Were it taken for gone, the notice of the money would come to nothing."""
+    before = till.order
+    with pytest.raises(UnknownPayment):
+        till.hears(EventKind.REFUNDED, refund=done(990))
+    assert till.order == before
+    assert till() is Outcome.ACCEPTED
+
+
+def test_a_refund_heard_while_the_provider_is_down_is_heard_later(shop: Shop, till: Till) -> None:
+    before = till.order
+    shop.bank.down = True
+    with pytest.raises(Unavailable):
+        till.hears(EventKind.REFUNDED, refund=done(990))
+    assert till.order == before
+
+
+def test_a_refund_of_money_that_came_late_is_no_reason_to_deliver(shop: Shop, till: Till) -> None:
+    shop.sells(SKU, 1, PRICE)
+    till.changes(lambda order: order.closed(NOW))
+    shop.bank.receives(PAYMENT_ID, PRICE)
+    till.hears(EventKind.REFUNDED, refund=done(total=990))
+    assert (till.order.status, till.order.cards) == (Status.REFUNDED, ())
+
+
+# ---- charge-backs ----
+
+
+def test_a_charge_back_of_what_is_not_delivered_ends_the_order(shop: Shop, till: Till) -> None:
+    till()
+    assert till.hears(EventKind.CHARGED_BACK) is Outcome.CONTESTED
+    assert (till.order.status, till.judged, till.order.cards) == (Status.REFUNDED, PaymentState.CHARGED_BACK, ())
+    assert shop.timeline.kinds == ["charged_back"]
+
+
+def test_a_charge_back_of_what_is_delivered_is_on_record_and_so_is_its_end(shop: Shop, till: Till) -> None:
+    till()
+    till.changes(delivered)
+    for _ in range(2):
+        assert till.hears(EventKind.CHARGED_BACK) is Outcome.CONTESTED
+    assert (till.order.status, till.order.contested, till.order.version) == (Status.DELIVERED, True, 4)
+    for _ in range(2):
+        assert till.hears(EventKind.REINSTATED) is Outcome.CONTESTED
+    assert (till.order.status, till.order.contested, till.order.version) == (Status.DELIVERED, False, 5)
+    assert shop.timeline.kinds == ["charged_back", "reinstated"]
+
+
+@pytest.mark.parametrize("kind", [EventKind.CHARGED_BACK, EventKind.REINSTATED])
+def test_a_contest_of_money_that_nobody_has_heard_of_is_heard_later(till: Till, kind: EventKind) -> None:
+    before = till.order
+    with pytest.raises(UnknownPayment):
+        till.hears(kind)
+    assert till.order == before
+
+
+def test_a_charge_back_that_breaks_off_is_finished_when_it_comes_again(shop: Shop, till: Till) -> None:
+    till()
+    assert till.changes(lambda order: order.charged_back(PAYMENT_ID, NOW)).status is Status.REFUNDING
+    assert till.hears(EventKind.CHARGED_BACK) is Outcome.CONTESTED
+    assert till.order.status is Status.REFUNDED
+
+
+# ---- what does not fit, and what only the provider's number tells ----
+
+OTHERS = [EventKind.ASK, EventKind.FAILED, EventKind.REFUNDED, EventKind.CHARGED_BACK, EventKind.REINSTATED]
+
+
+@pytest.mark.parametrize("said", [{"account": "1002"}, {"channel": "other"}])
+@pytest.mark.parametrize("kind", OTHERS)
+def test_a_notice_of_any_kind_that_does_not_fit_is_an_incident(
+    shop: Shop, till: Till, kind: EventKind, said: dict[str, str]
+) -> None:
+    shop.channels["other"] = Channel("other", "bank", {"pid": "1001"}, {})
+    shop.bank.receives(PAYMENT_ID, PRICE)
+    before = till.order
+    assert till.hears(kind, refund=done(990), **said) is Outcome.MISMATCH  # type: ignore[arg-type]
+    assert (till.order, shop.bank.asked) == (before, [])
+    assert shop.timeline.kinds == ["wrong_account" if "account" in said else "wrong_channel"]
+
+
+@pytest.mark.parametrize("kind", [EventKind.PAID, *OTHERS])
+def test_an_event_that_names_only_the_providers_number_is_traced(shop: Shop, till: Till, kind: EventKind) -> None:
+    shop.bank.traces["P1"] = PAYMENT_ID
+    shop.bank.receives(PAYMENT_ID, PRICE)
+    if kind in {EventKind.CHARGED_BACK, EventKind.REINSTATED}:
+        till.changes(paid)
+    amount = PRICE if kind is EventKind.PAID else None
+    refund = done(total=990) if kind is EventKind.REFUNDED else None
+    till.hears(kind, payment=None, number="P1", amount=amount, refund=refund)
+    assert till.judged is {
+        EventKind.REFUNDED: PaymentState.REFUNDED,
+        EventKind.CHARGED_BACK: PaymentState.CHARGED_BACK,
+    }.get(kind, PaymentState.ACCEPTED)
+
+
+def test_an_event_of_a_number_that_nobody_knows_is_of_no_payment_of_ours(till: Till) -> None:
+    with pytest.raises(UnknownPayment):
+        till.hears(EventKind.CHARGED_BACK, payment=None, number="P9")

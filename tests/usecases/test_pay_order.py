@@ -170,3 +170,17 @@ def test_two_equal_requests_at_once_are_one_payment(shop: Shop, pay: PayOrder) -
     shop.orders.once(lambda _: twin.append(pay(TRADE_ID, "other", BUYER)[1]))
     assert pay(TRADE_ID, "other", BUYER)[1] == twin[0]
     assert len(shop.orders.by_id[TRADE_ID].payments) == 2
+
+
+def test_a_payment_bound_to_its_way_is_opened_anew_on_another_kind_of_terminal(shop: Shop, pay: PayOrder) -> None:
+    """Ordered on a phone and paid on a PC: what was opened as a phone's page cannot become a PC's code."""
+    shop.bank.takes = replace(shop.bank.takes, ways={"mobile": "h5", "pc": "native", "api": "native"})
+    shop.orders.put(replace(placed(), payments=(replace(placed().payments[0], way="h5"),)))
+    phone, pc, api = (replace(BUYER, terminal=terminal) for terminal in ("mobile", "pc", "api"))
+    assert pay(TRADE_ID, "epay", phone)[1].payment_id == PAYMENT_ID
+    _, payment, session = pay(TRADE_ID, "epay", pc)
+    assert (payment.payment_id, payment.way) == (SECOND_ID, "native")
+    assert session.redirect_url is not None
+    assert "on=pc" in session.redirect_url
+    assert pay(TRADE_ID, "epay", api)[1].payment_id == SECOND_ID
+    assert pay(TRADE_ID, "epay", phone)[1].payment_id == PAYMENT_ID

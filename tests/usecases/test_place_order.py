@@ -51,7 +51,7 @@ class Buyer:
             orders=self.shop.orders,
             pool=self.shop.stock,
             catalogue=self.shop.catalogue,
-            open=OpenPayment(self.shop.channels, self.shop.provider, lambda: SHOP_URL),
+            open=OpenPayment(self.shop.orders, self.shop.channels, self.shop.provider, lambda: SHOP_URL),
             secret=SECRET,
             hold_caps=self.caps,
             window_ms=WINDOW_MS,
@@ -60,7 +60,7 @@ class Buyer:
             pause=self.pauses.append,
         )
         asked = items or ((SKU, 1),)
-        return place(Wish(key, asked, channel, actor, email, password, body=f"{asked} {channel} {email}"))
+        return place(Wish(key, asked, channel, actor, email, password, None, body=f"{asked} {channel} {email}"))
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from cardshop.domain.errors import InvalidNotice, NotFound, Unavailable
-from cardshop.domain.payment import Notice, PaymentEvent
+from cardshop.domain.payment import EventKind, Notice, PaymentEvent, Reply
 from cardshop.ports import QueuedNotice
 from cardshop.usecases.receive_notice import ReceiveNotice
 
@@ -18,21 +18,21 @@ def receive(shop: Shop) -> ReceiveNotice:
 
 
 def test_a_genuine_notice_is_queued_as_it_came_and_acknowledged(shop: Shop, receive: ReceiveNotice) -> None:
-    notice = shop.bank.says(PaymentEvent(PAYMENT_ID, True, PRICE, None))
-    assert receive("epay", notice) == ("received", [TRADE_ID])
+    notice = shop.bank.says(PaymentEvent(PAYMENT_ID, EventKind.PAID, PRICE, None))
+    assert receive("epay", notice) == (Reply("received"), [TRADE_ID])
     assert shop.queue.messages == [(QueuedNotice("epay", notice, NOW), TRADE_ID)]
 
 
 def test_a_notice_that_tells_of_no_payment_is_acknowledged_and_forgotten(shop: Shop, receive: ReceiveNotice) -> None:
-    notice = shop.bank.says(PaymentEvent(PAYMENT_ID, False, PRICE, None))
-    assert receive("epay", notice) == ("received", [])
+    notice = shop.bank.says(PaymentEvent(PAYMENT_ID, EventKind.OPEN, PRICE, None))
+    assert receive("epay", notice) == (Reply("received"), [])
     assert shop.queue.messages == []
 
 
 def test_a_payment_id_that_is_not_ours_is_queued_for_a_person_to_see(shop: Shop, receive: ReceiveNotice) -> None:
     """It is signed: money that belongs to no order is not thrown away at the door."""
-    notice = shop.bank.says(PaymentEvent("somebody else's", True, PRICE, None))
-    assert receive("epay", notice) == ("received", [""])
+    notice = shop.bank.says(PaymentEvent("somebody else's", EventKind.PAID, PRICE, None))
+    assert receive("epay", notice) == (Reply("received"), [""])
     assert len(shop.queue.messages) == 1
 
 
@@ -44,11 +44,11 @@ def test_a_forged_notice_is_refused_and_not_queued(shop: Shop, receive: ReceiveN
 
 def test_an_unknown_channel_is_not_found(shop: Shop, receive: ReceiveNotice) -> None:
     with pytest.raises(NotFound):
-        receive("nowhere", shop.bank.says(PaymentEvent(PAYMENT_ID, True, PRICE, None)))
+        receive("nowhere", shop.bank.says(PaymentEvent(PAYMENT_ID, EventKind.PAID, PRICE, None)))
     assert shop.queue.messages == []
 
 
 def test_what_cannot_be_queued_is_not_acknowledged(shop: Shop, receive: ReceiveNotice) -> None:
     shop.queue.down = True
     with pytest.raises(Unavailable):
-        receive("epay", shop.bank.says(PaymentEvent(PAYMENT_ID, True, PRICE, None)))
+        receive("epay", shop.bank.says(PaymentEvent(PAYMENT_ID, EventKind.PAID, PRICE, None)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -10,42 +11,86 @@ from cardshop.domain import looks
 from cardshop.domain.errors import Unavailable
 from cardshop.domain.money import Money
 from cardshop.domain.order import Order
-from cardshop.domain.payment import Channel, PaymentEvent, PaymentState, payment_id
+from cardshop.domain.payment import (
+    Channel,
+    EventKind,
+    PaymentEvent,
+    PaymentState,
+    Refunds,
+    RefundState,
+    payment_id,
+)
 from cardshop.domain.trade import Status
+from cardshop.ports import Provider
 from cardshop.usecases.ask_provider import AskProvider
 from cardshop.usecases.cancel_order import PAYMENT_FAILED
 from cardshop.usecases.close_trade import CloseTrade
 from cardshop.usecases.complete_trade import CompleteTrade
 from cardshop.usecases.fill_orders import FillOrders
-from cardshop.usecases.reconcile import Reconcile
+from cardshop.usecases.reconcile import Reconcile, Report
+from cardshop.usecases.refund_payment import RefundPayment, ReturnMoney
 from cardshop.usecases.settle_payment import RecordPayment, SettlePayment
 
 from tests.domain.builders import (
     AFTER_SALE_MS,
     BUYER,
     NOW,
+    OPERATOR,
     PAYMENT_ID,
     PRICE,
     SKU,
+    STOCK_PATIENCE_MS,
     TRADE_ID,
     WINDOW_MS,
     cards,
     delivered,
     paid,
     placed,
+    refund_told,
+    refunding,
 )
-from tests.usecases.fakes import Shop
+from tests.usecases.fakes import Interruption, Shop, at_every_call, unavailable
 
 TOKEN = "token-1"
 HOUR = 3_600_000
 WINDOW_OVER = NOW + WINDOW_MS + looks.GRACE
+NEVER = Interruption(-1, unavailable)
+SECOND_ID = payment_id(TRADE_ID, 2)
 IDS = [letter * 26 for letter in "abcdefgh"]
 
 
+def reconciling(shop: Shop, meanwhile: Interruption = NEVER) -> Reconcile:
+    """The use case, while `meanwhile` watches every port."""
+    orders, channels, machine = (
+        meanwhile.watch(shop.orders),
+        meanwhile.watch(shop.channels),
+        meanwhile.watch(shop.machine),
+    )
+    pool, catalogue, bank = meanwhile.watch(shop.stock), meanwhile.watch(shop.catalogue), meanwhile.watch(shop.bank)
+
+    def provider(name: str) -> Provider:
+        assert name == shop.bank.name
+        return bank
+
+    ask = AskProvider(channels, provider)
+    record = RecordPayment(orders, pool, catalogue, shop.clock)
+    refund = RefundPayment(orders, channels, provider, machine, shop.clock)
+    return Reconcile(
+        orders=orders,
+        ask=ask,
+        settle=SettlePayment(record, machine),
+        close=CloseTrade(orders, ask, record, shop.clock),
+        complete=CompleteTrade(orders, shop.clock),
+        fill=FillOrders(orders, pool, catalogue, machine, AFTER_SALE_MS, shop.clock),
+        return_money=ReturnMoney(refund, STOCK_PATIENCE_MS, shop.clock),
+        workflow=machine,
+        clock=shop.clock,
+    )
+
+
 @pytest.fixture
-def reconcile(shop: Shop, ask: AskProvider, settle: SettlePayment, close: CloseTrade, fill: FillOrders) -> Reconcile:
-    complete = CompleteTrade(shop.orders, shop.clock)
-    return Reconcile(shop.orders, ask, settle, close, complete, fill, shop.machine, shop.clock)
+def reconcile(shop: Shop) -> Reconcile:
+    return reconciling(shop)
 
 
 @pytest.fixture(autouse=True)
@@ -119,7 +164,7 @@ def test_several_payments_of_an_order_are_all_settled(shop: Shop, reconcile: Rec
     for payment in order.payments:
         shop.bank.receives(payment.payment_id, PRICE)
     report = reconcile()
-    assert states(shop.orders.by_id[TRADE_ID]) == ["accepted", "duplicate"]
+    assert states(shop.orders.by_id[TRADE_ID]) == ["accepted", "refunded"], "the second was a duplicate"
     assert report.counts["settled"] == 2
 
 
@@ -236,7 +281,7 @@ def test_a_payment_at_the_very_moment_of_closing_wins_and_is_driven_on(
 ) -> None:
     shop.clock.now = WINDOW_OVER
     order = due(shop, placed())
-    shop.orders.once(lambda _: record(PaymentEvent(PAYMENT_ID, True, PRICE, "bank-1")))
+    shop.orders.once(lambda _: record(PaymentEvent(PAYMENT_ID, EventKind.PAID, PRICE, "bank-1")))
     reconcile()
     now = shop.orders.by_id[TRADE_ID]
     assert (now.status, now.cards) == (Status.PAID, order.cards)
@@ -252,7 +297,7 @@ def test_a_trade_that_was_closed_and_paid_late_meanwhile_is_driven_on(
 
     def closed_and_paid(_: Order) -> None:
         shop.orders.record(order, order.closed(WINDOW_OVER))
-        record(PaymentEvent(PAYMENT_ID, True, PRICE, "bank-1"))
+        record(PaymentEvent(PAYMENT_ID, EventKind.PAID, PRICE, "bank-1"))
 
     shop.orders.once(closed_and_paid)
     reconcile()
@@ -261,7 +306,7 @@ def test_a_trade_that_was_closed_and_paid_late_meanwhile_is_driven_on(
 
 
 def test_a_delivered_order_whose_after_sale_window_is_over_is_completed(shop: Shop, reconcile: Reconcile) -> None:
-    shop.clock.now = NOW + AFTER_SALE_MS
+    shop.clock.now = NOW + HOUR + AFTER_SALE_MS
     due(shop, delivered(), waits=True)
     shop.machine.waiting.clear()
     reconcile()
@@ -272,7 +317,7 @@ def test_a_delivered_order_whose_after_sale_window_is_over_is_completed(shop: Sh
 def test_a_machine_that_still_waits_after_the_after_sale_window_goes_on_and_completes_the_order_itself(
     shop: Shop, reconcile: Reconcile
 ) -> None:
-    shop.clock.now = NOW + AFTER_SALE_MS
+    shop.clock.now = NOW + HOUR + AFTER_SALE_MS
     due(shop, delivered(), waits=True)
     reconcile()
     assert (shop.machine.woken, shop.orders.by_id[TRADE_ID].status) == ([TOKEN], Status.DELIVERED)
@@ -338,7 +383,7 @@ def test_after_three_payments_in_a_row_without_an_answer_no_more_are_asked_for(
 def test_trades_that_need_no_answer_are_looked_at_all_the_same(shop: Shop, reconcile: Reconcile) -> None:
     for trade_id in IDS[:4]:
         due(shop, placed(trade_id=trade_id))
-    shop.clock.now = NOW + AFTER_SALE_MS
+    shop.clock.now = NOW + HOUR + AFTER_SALE_MS
     due(shop, delivered(paid(placed(trade_id=IDS[4]))))
     due(shop, awaiting(IDS[5]))
     due(shop, paid(placed(trade_id=IDS[6])))
@@ -376,6 +421,20 @@ def test_the_last_look_at_a_closed_order_is_not_over_before_the_provider_has_ans
     shop.clock.now += HOUR
     reconcile()
     assert shop.orders.by_id[TRADE_ID].funded
+
+
+def test_a_look_at_a_delivered_order_whose_other_payment_nobody_answers_for_does_not_count(
+    shop: Shop, reconcile: Reconcile
+) -> None:
+    """Else money that came beside the price would be found a week later."""
+    due(shop, delivered(paid(placed().reopened("epay", BUYER, NOW)), NOW))
+    shop.bank.down = True
+    reconcile()
+    assert shop.orders.by_id[TRADE_ID].due_at == NOW + looks.SOON
+    shop.bank.down = False
+    shop.clock.now += looks.SOON
+    reconcile()
+    assert shop.orders.by_id[TRADE_ID].due_at == NOW + AFTER_SALE_MS
 
 
 # ---- one trade's trouble ----
@@ -425,24 +484,32 @@ def given_a_trade_in_every_state(shop: Shop) -> None:
 
 @pytest.mark.parametrize("received", [None, PRICE, Money(1, "CNY"), Money(5000, "CNY"), Money(990, "USD")])
 @pytest.mark.parametrize("stock", [0, 9])
-def test_a_second_run_changes_nothing(shop: Shop, reconcile: Reconcile, received: Money | None, stock: int) -> None:
-    """Given trades in every state, all of them due again at once, the first run has left nothing to do."""
+def test_a_run_after_others_changes_nothing(
+    shop: Shop, reconcile: Reconcile, received: Money | None, stock: int
+) -> None:
+    """Given trades in every state, all of them due again at once, the runs before have left nothing to do."""
     given_a_trade_in_every_state(shop)
     stocked(shop, stock)
     for trade_id in IDS if received else ():
         shop.bank.receives(payment_id(trade_id, 1), received or PRICE)
     assert reconcile().errors == []
+    all_due(shop)
+    assert reconcile().errors == []  # sends back what came for an order that the first had to close
     first = dict(shop.orders.by_id)
-    left = shop.stock.card_ids, dict(shop.machine.executions)
-    for order in first.values():
-        if order.due_at is not None and order.status is not Status.DELIVERED:  # whose time would be over
-            shop.orders.note(replace(order, due_at=NOW))
+    left = shop.stock.card_ids, dict(shop.machine.executions), dict(shop.bank.sent)
+    all_due(shop)
     report = reconcile()
     assert (report.errors, report.counts["settled"], report.counts["filled"]) == ([], 0, 0)
     assert {key: replace(order, due_at=None) for key, order in shop.orders.by_id.items()} == {
         key: replace(order, due_at=None) for key, order in first.items()
     }
-    assert (shop.stock.card_ids, shop.machine.executions) == left
+    assert (shop.stock.card_ids, shop.machine.executions, shop.bank.sent) == left
+
+
+def all_due(shop: Shop) -> None:
+    for order in list(shop.orders.by_id.values()):
+        if order.due_at is not None and order.status is not Status.DELIVERED:  # whose time would be over
+            shop.orders.note(replace(order, due_at=NOW))
 
 
 def test_money_is_never_left_without_a_state(shop: Shop, reconcile: Reconcile) -> None:
@@ -451,7 +518,7 @@ def test_money_is_never_left_without_a_state(shop: Shop, reconcile: Reconcile) -
         shop.bank.receives(payment_id(trade_id, 1), PRICE)
     reconcile()
     for order in shop.orders.by_id.values():
-        assert order.funded, order.status
+        assert order.funded or order.status is Status.REFUNDED, order.status
         assert PaymentState.OPEN not in states(order)
 
 
@@ -540,3 +607,272 @@ def test_irregular_money_that_is_found_is_counted_for_an_alarm(shop: Shop, recon
     due(shop, placed())
     shop.bank.receives(PAYMENT_ID, Money(1, "CNY"))
     assert reconcile().counts["irregular"] == 1
+
+
+# ---- money that goes back ----
+
+
+def again(shop: Shop, reconcile: Reconcile) -> Report:
+    """The next time that something is due."""
+    due_at = min(order.due_at for order in shop.orders.by_id.values() if order.due_at is not None)
+    shop.clock.now = max(shop.clock.now, due_at)
+    return reconcile()
+
+
+def the(shop: Shop) -> Order:
+    return shop.orders.by_id[TRADE_ID]
+
+
+def twice(order: Order) -> Order:
+    """Paid through another payment too."""
+    return order.reopened("epay", BUYER, NOW).settled(SECOND_ID, PRICE, "bank-2", NOW)
+
+
+def short(order: Order) -> Order:
+    return order.settled(PAYMENT_ID, Money(500, "CNY"), "bank-1", NOW)
+
+
+def refund_states(shop: Shop, number: int = 0) -> list[RefundState]:
+    return [refund.state for refund in the(shop).payments[number].refunds]
+
+
+def in_vain(shop: Shop) -> Order:
+    """It has awaited stock for as long as it is to."""
+    order = due(shop, awaiting(), waits=True)
+    shop.clock.now = order.last_change.at + STOCK_PATIENCE_MS
+    return order
+
+
+#: How money came that is not the shop's → the order, what goes back by which payment, where the order is then.
+OWED: dict[str, tuple[Callable[[], Order], dict[str, int], Status]] = {
+    "a duplicate": (lambda: twice(delivered(at=NOW)), {SECOND_ID: 990}, Status.DELIVERED),
+    "short money of a closed order": (lambda: short(placed(held=())).closed(NOW), {PAYMENT_ID: 500}, Status.REFUNDED),
+    "money for a refunded order": (
+        lambda: twice(refund_told(refunding(paid(placed(held=()))), RefundState.DONE).gone(NOW)),
+        {SECOND_ID: 990},
+        Status.REFUNDED,
+    ),
+    "money reinstated to a refunded order": (
+        lambda: paid(placed(held=())).charged_back(PAYMENT_ID, NOW).gone(NOW).reinstated(PAYMENT_ID, NOW),
+        {PAYMENT_ID: 990},
+        Status.REFUNDED,
+    ),
+    "another currency beside the price": (
+        lambda: (
+            placed()
+            .settled(PAYMENT_ID, Money(99_000, "JPY"), None, NOW)
+            .reopened("epay", BUYER, NOW)
+            .settled(SECOND_ID, PRICE, None, NOW)
+        ),
+        {PAYMENT_ID: 99_000},
+        Status.PAID,
+    ),
+}
+
+
+@pytest.mark.parametrize("owed", list(OWED))
+def test_money_that_is_not_the_shops_goes_back_by_itself_and_once(shop: Shop, reconcile: Reconcile, owed: str) -> None:
+    made, sent, status = OWED[owed]
+    order = made()
+    assert order.due_at is not None
+    assert order.due_at <= NOW, "it is looked at at once"
+    shop.orders.put(order)
+    for _ in range(3):
+        assert reconcile().errors == []
+        shop.clock.now += looks.SOON
+    assert {number: shop.bank.sent_of(number) for number in sent} == sent
+    assert len(shop.bank.sent) == 1
+    assert (the(shop).status, the(shop).unfinished) == (status, False)
+
+
+def test_an_order_that_awaited_stock_in_vain_is_refunded_and_its_execution_ends(
+    shop: Shop, reconcile: Reconcile
+) -> None:
+    in_vain(shop)
+    shop.clock.now -= 1
+    reconcile()
+    assert (the(shop).status, shop.bank.sent) == (Status.AWAITING_STOCK, {})
+    again(shop, reconcile)
+    assert (the(shop).status, list(shop.bank.sent.values())) == (Status.REFUNDED, [PRICE])
+    assert shop.machine.woken == [TOKEN]
+
+
+def test_stock_that_is_there_at_last_comes_before_the_money(shop: Shop, reconcile: Reconcile) -> None:
+    in_vain(shop)
+    stocked(shop, 1)
+    assert reconcile().counts["filled"] == 1
+    assert (the(shop).status, the(shop).has_its_cards, shop.bank.sent) == (Status.DELIVERED, True, {})
+
+
+def test_stock_that_comes_while_the_money_is_on_its_way_is_for_sale(shop: Shop, reconcile: Reconcile) -> None:
+    in_vain(shop)
+    shop.bank.sends = RefundState.PENDING
+    reconcile()
+    assert the(shop).status is Status.REFUNDING
+    stocked(shop, 1)
+    shop.bank.sends = RefundState.DONE
+    again(shop, reconcile)
+    assert (the(shop).status, len(shop.stock.card_ids)) == (Status.REFUNDED, 1)
+
+
+def test_a_refund_refused_to_an_order_that_awaits_stock_is_a_task_and_it_waits_on(
+    shop: Shop, reconcile: Reconcile
+) -> None:
+    in_vain(shop)
+    shop.bank.sends = RefundState.REFUSED
+    report = reconcile()
+    assert (the(shop).status, the(shop).lacking, report.counts["tasks"]) == (Status.AWAITING_STOCK, SKU, 1)
+    shop.clock.now += STOCK_PATIENCE_MS
+    reconcile()
+    assert refund_states(shop) == [RefundState.BY_HAND], "once"
+    stocked(shop, 1)
+    shop.clock.now += looks.SOON
+    reconcile()
+    assert (the(shop).status, the(shop).tasks) == (Status.DELIVERED, [])
+
+
+def test_a_provider_that_is_down_for_hours_sends_it_once_it_is_back(shop: Shop, reconcile: Reconcile) -> None:
+    due(shop, twice(delivered(at=NOW)))
+    shop.bank.down = True
+    for _ in range(5):
+        report = again(shop, reconcile)
+        assert (report.errors, the(shop).due_at) == ([], shop.clock.now + looks.SOON)
+    assert (shop.bank.sent, refund_states(shop, 1)) == ({}, [RefundState.REQUESTED])
+    shop.bank.down = False
+    for _ in range(3):
+        shop.clock.now += looks.SOON
+        reconcile()
+    assert shop.bank.sent == {f"{SECOND_ID}r01": PRICE}
+    assert refund_states(shop, 1) == [RefundState.DONE]
+
+
+@pytest.mark.parametrize(
+    ("able", "sent"), [(Refunds.NONE, {}), (Refunds.WHOLE, {SECOND_ID: 990}), (Refunds.PARTIAL, {SECOND_ID: 990})]
+)
+def test_a_duplicate_goes_back_if_its_channel_can_and_is_a_task_else(
+    shop: Shop, reconcile: Reconcile, able: Refunds, sent: dict[str, int]
+) -> None:
+    shop.bank.takes = replace(shop.bank.takes, refunds=able)
+    due(shop, twice(delivered(at=NOW)))
+    report = reconcile()
+    assert {number: shop.bank.sent_of(number) for number in sent} == sent
+    assert report.counts["tasks"] == (able is Refunds.NONE)
+    assert (the(shop).tasks == []) is (able is not Refunds.NONE)
+
+
+@pytest.mark.parametrize(("able", "state"), [(Refunds.WHOLE, RefundState.BY_HAND), (Refunds.PARTIAL, RefundState.DONE)])
+def test_what_is_left_of_a_duplicate_is_a_part(
+    shop: Shop, reconcile: Reconcile, able: Refunds, state: RefundState
+) -> None:
+    order = twice(delivered(at=NOW))
+    shop.bank.takes = replace(shop.bank.takes, refunds=able)
+    due(shop, refund_told(refunding(order, 300, number=1), RefundState.DONE, number=1))
+    reconcile()
+    assert refund_states(shop, 1) == [RefundState.DONE, state]
+
+
+def test_an_operators_task_is_counted_every_day_until_it_is_done(shop: Shop, reconcile: Reconcile) -> None:
+    surplus = placed().settled(PAYMENT_ID, Money(1000, "CNY"), None, NOW)
+    shop.orders.put(delivered(surplus, NOW).completed(NOW))
+    for day in range(3):
+        assert again(shop, reconcile).counts["tasks"] == 1
+        assert the(shop).due_at == NOW + (day + 1) * 24 * HOUR
+    shop.orders.put(the(shop).kept(PAYMENT_ID, shop.clock.now, OPERATOR))
+    assert again(shop, reconcile).counts["tasks"] == 0
+    assert (the(shop).due_at, shop.bank.sent) == (None, {})
+
+
+def test_a_surplus_is_never_sent_back_by_itself(shop: Shop, reconcile: Reconcile) -> None:
+    due(shop, delivered(placed().settled(PAYMENT_ID, Money(1000, "CNY"), None, NOW), NOW))
+    again(shop, reconcile)
+    assert (the(shop).payments[0].state, shop.bank.asked_back) == (PaymentState.SURPLUS, [])
+
+
+def test_a_refund_that_was_refused_lets_the_trade_go_on(shop: Shop, reconcile: Reconcile) -> None:
+    """Given an execution that found its order refunding, and ended."""
+    due(shop, refund_told(refunding(paid(placed())), RefundState.REFUSED))
+    shop.machine.executions[TRADE_ID] = False
+    reconcile()
+    assert (the(shop).status, shop.machine.runs(TRADE_ID)) == (Status.PAID, True)
+
+
+def test_an_execution_that_was_not_told_of_the_refund_is_told(shop: Shop, reconcile: Reconcile) -> None:
+    """Given a process that died between the order's last write and the machine's waking."""
+    order = refund_told(refunding(delivered(at=NOW)), RefundState.DONE).gone(NOW)
+    shop.orders.put(replace(order, task_token=TOKEN))
+    shop.machine.waiting.add(TOKEN)
+    reconcile()
+    assert (shop.machine.woken, the(shop).due_at) == ([TOKEN], None)
+
+
+def test_an_order_whose_last_refund_was_told_and_nothing_after_that_is_finished(
+    shop: Shop, reconcile: Reconcile
+) -> None:
+    due(shop, refund_told(refunding(delivered(at=NOW)), RefundState.DONE))
+    reconcile()
+    assert (the(shop).status, the(shop).cards, shop.bank.asked_back) == (Status.REFUNDED, (), [])
+
+
+def test_lost_money_for_a_refunded_order_is_found_and_goes_back(shop: Shop, reconcile: Reconcile) -> None:
+    """Given two open payments, of which one was paid and sent back, and the other's notice was lost."""
+    order = refund_told(refunding(paid(placed().reopened("epay", BUYER, NOW))), RefundState.DONE).gone(NOW)
+    shop.orders.put(order)
+    again(shop, reconcile)
+    again(shop, reconcile)
+    shop.bank.receives(SECOND_ID, PRICE)
+    again(shop, reconcile)
+    assert shop.bank.sent == {f"{SECOND_ID}r01": PRICE}
+    assert states(the(shop)) == ["refunded", "refunded"]
+
+
+def test_one_orders_refund_that_fails_keeps_no_other_from_its_own(shop: Shop, reconcile: Reconcile) -> None:
+    for trade_id in IDS[:2]:
+        order = delivered(paid(placed(trade_id=trade_id)), NOW).reopened("epay", BUYER, NOW)
+        due(shop, order.settled(payment_id(trade_id, 2), PRICE, None, NOW))
+    shop.bank.silent = {payment_id(IDS[0], 2)}
+    reconcile()
+    assert list(shop.bank.sent) == [f"{payment_id(IDS[1], 2)}r01"]
+    shop.bank.silent = set()
+    again(shop, reconcile)
+    assert len(shop.bank.sent) == 2
+
+
+@pytest.mark.parametrize("answer_lost", [False, True])
+@pytest.mark.parametrize("owed", [*OWED, "awaited in vain"])
+def test_a_run_that_breaks_off_anywhere_and_the_next_send_it_once(owed: str, answer_lost: bool) -> None:
+    def made() -> Shop:
+        shop = Shop()
+        shop.sells(SKU, 0, PRICE)
+        if owed == "awaited in vain":
+            in_vain(shop)
+        else:
+            shop.orders.put(OWED[owed][0]())
+        return shop
+
+    for shop, broken in at_every_call(made, unavailable, after=answer_lost):
+        with suppress(Unavailable):
+            reconciling(shop, broken)()
+        for _ in range(3):
+            reconciling(shop)()
+            shop.clock.now += looks.SOON
+        expected = {PAYMENT_ID: 990} if owed == "awaited in vain" else OWED[owed][1]
+        assert {number: shop.bank.sent_of(number) for number in expected} == expected
+        assert len(shop.bank.sent) == 1
+        assert (the(shop).unfinished, TOKEN in shop.machine.waiting) == (False, False)
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("owed", list(OWED))
+def test_two_runs_at_once_send_it_once(owed: str, after: bool) -> None:
+    """A run may take longer than a minute."""
+
+    def made() -> Shop:
+        shop = Shop()
+        shop.sells(SKU, 0, PRICE)
+        shop.orders.put(OWED[owed][0]())
+        return shop
+
+    for shop, twin in at_every_call(made, lambda shop: reconciling(shop)(), after=after):
+        assert reconciling(shop, twin)().errors == []
+        assert len(shop.bank.sent) == 1
+        assert not the(shop).unfinished

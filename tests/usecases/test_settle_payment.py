@@ -11,7 +11,7 @@ from cardshop.domain.card import Card
 from cardshop.domain.errors import Busy
 from cardshop.domain.money import Money
 from cardshop.domain.order import Line, Order
-from cardshop.domain.payment import PaymentEvent, PaymentState, payment_id
+from cardshop.domain.payment import EventKind, PaymentEvent, PaymentState, payment_id
 from cardshop.domain.trade import Status
 from cardshop.usecases.cancel_order import CancelOrder
 from cardshop.usecases.close_trade import CloseTrade
@@ -26,7 +26,7 @@ SECOND_ID = payment_id(TRADE_ID, 2)
 
 def said(minor: int = 990, currency: str = "CNY", payment: str = PAYMENT_ID) -> PaymentEvent:
     """What the provider says it received."""
-    return PaymentEvent(payment, True, Money(minor, currency), "bank-1")
+    return PaymentEvent(payment, EventKind.PAID, Money(minor, currency), "bank-1")
 
 
 @dataclass

@@ -7,9 +7,21 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from cardshop.domain.card import Card, Pool
+from cardshop.domain.errors import NotRefundable
 from cardshop.domain.holding import Holding
 from cardshop.domain.order import Change, Order
-from cardshop.domain.payment import Channel, Notice, PaymentEvent, PaymentRequest, PaymentSession
+from cardshop.domain.payment import (
+    Channel,
+    Notice,
+    Payment,
+    PaymentEvent,
+    PaymentRequest,
+    PaymentSession,
+    Refund,
+    RefundWord,
+    Reply,
+    Terms,
+)
 from cardshop.domain.product import Batch, Listed, Product
 
 
@@ -49,6 +61,9 @@ class Orders(Protocol):
 
     def note(self, order: Order) -> None:
         """Write `due_at` and `lacking`, if the order has not changed meanwhile. It is no change of the order."""
+
+    def note_session(self, order: Order, payment: Payment) -> None:
+        """Write the payment's `session_ref`, whatever else happens to the order. It is no change of the order."""
 
     def awaiting(self, sku: str) -> Iterator[str]:
         """Trades that await stock of this SKU, the oldest first (an index answers)."""
@@ -200,27 +215,60 @@ class QueuedNotice:
 
 
 class Provider(Protocol):
-    """One payment provider's protocol. Unavailable if the provider does not answer a call."""
+    """One payment provider's protocol. Every call out: Unavailable if the provider does not answer, or makes no sense.
+
+    A provider subclasses this, so that what it cannot do is said here once.
+    """
 
     name: str
-    currencies: frozenset[str]
-    account: str  # the setting that names the merchant account
 
     def check_settings(self, settings: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
         """(public settings, secrets); InvalidRequest naming the bad field."""
+        ...
 
-    def create_payment(self, channel: Channel, request: PaymentRequest) -> PaymentSession: ...
+    def terms(self, channel: Channel) -> Terms:
+        """What this channel takes and can do."""
+        ...
 
-    def read_notice(self, channel: Channel, notice: Notice) -> list[PaymentEvent]:
-        """Verify, then read. InvalidNotice for anything that is not the provider's own word."""
+    def account(self, channel: Channel) -> str:
+        """The merchant account as its notices name it."""
+        ...
 
-    def query_payment(self, channel: Channel, payment_id: str, currency: str) -> PaymentEvent: ...
+    def create_payment(self, channel: Channel, request: PaymentRequest) -> PaymentSession:
+        """Open it there. The same request again opens it once, and answers how it is paid."""
+        ...
 
-    def close_payment(self, channel: Channel, payment_id: str, currency: str) -> PaymentEvent:
+    def read_notice(self, channel: Channel, notice: Notice, received_at: int) -> list[PaymentEvent]:
+        """Verify, then read; no call out but for a certificate. `received_at` in milliseconds.
+
+        InvalidNotice for anything that is not the provider's own word, StaleNotice if it is old or of the future.
+        """
+        ...
+
+    def trace(self, channel: Channel, event: PaymentEvent) -> str | None:
+        """The payment id of an event that names only the provider's number."""
+        del channel, event
+        return None
+
+    def query_payment(self, channel: Channel, payment: Payment) -> PaymentEvent:
+        """PAID only with the money in. What the buyer has approved is taken, where that is left to the shop."""
+        ...
+
+    def close_payment(self, channel: Channel, payment: Payment) -> PaymentEvent:
         """Close it there, where the protocol can: nobody can pay it any more. Answers what the provider says then."""
+        return self.query_payment(channel, payment)
 
-    def acknowledge(self, accepted: bool) -> str:
-        """The provider's own word for "got it" or "no"."""
+    def refund(self, channel: Channel, payment: Payment, refund: Refund) -> RefundWord:
+        """Send money back. The same `refund_id` again sends nothing again. REFUSED if the provider will not."""
+        raise NotRefundable(f"{self.name} sends nothing back")
+
+    def query_refund(self, channel: Channel, payment: Payment, refund: Refund) -> RefundWord:
+        """What became of it. Where the protocol has no such query, asking for the refund again answers it."""
+        return self.refund(channel, payment, refund)
+
+    def acknowledge(self) -> Reply:
+        """The provider's own word for "got it"."""
+        return Reply()
 
 
 class NoticeQueue(Protocol):

@@ -1,4 +1,4 @@
-"""An epay platform's `api.php` on this machine: it answers every query with what it is told to."""
+"""A provider's interface on this machine: it answers every call with what it is told to."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Platform:
-    """`answer` None: it hangs up."""
+    """`answer` None: it hangs up. `answers` come first, one a call."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.posted: list[bytes] = []
+        self.answers: list[bytes] = []
         self.status = 200
         self.answer: bytes | None = b""
         platform = self
@@ -21,14 +23,19 @@ class Platform:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 platform.asked.append(self.path)
-                if platform.answer is None:
+                if self.command == "POST":
+                    platform.posted.append(self.rfile.read(int(self.headers["Content-Length"])))
+                answer = platform.answers.pop(0) if platform.answers else platform.answer
+                if answer is None:
                     self.close_connection = True
                     return
                 self.send_response(platform.status)
                 self.send_header("Location", "/elsewhere")
-                self.send_header("Content-Length", str(len(platform.answer)))
+                self.send_header("Content-Length", str(len(answer)))
                 self.end_headers()
-                self.wfile.write(platform.answer)
+                self.wfile.write(answer)
+
+            do_POST = do_GET
 
             def log_message(self, format: str, *args: object) -> None:
                 pass

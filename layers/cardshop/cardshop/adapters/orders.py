@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import uuid
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 from pynamodb.exceptions import TransactWriteError, UpdateError
 from pynamodb.expressions.update import Action
@@ -18,6 +18,7 @@ from cardshop.adapters.tables import (
     OrderItem,
     PaymentMap,
     PoolItem,
+    RefundMap,
     connection,
     overtaken,
     reasons,
@@ -27,7 +28,7 @@ from cardshop.domain.card import Card, Pool
 from cardshop.domain.errors import Changed
 from cardshop.domain.money import Money
 from cardshop.domain.order import SHOP, Actor, Change, Line, Order
-from cardshop.domain.payment import Payment, PaymentState
+from cardshop.domain.payment import Payment, PaymentState, Refund, RefundState
 from cardshop.domain.trade import UNPAID, Status
 from cardshop.ports import CardTaken, OrderExists
 
@@ -133,6 +134,14 @@ class DynamoOrders:
                 if not overtaken(error):  # whoever changed it noted what is so now
                     raise
 
+    def note_session(self, order: Order, payment: Payment) -> None:
+        index = next(n for n, each in enumerate(order.payments) if each.payment_id == payment.payment_id)
+        with store():
+            there = OrderItem.payments[index]
+            OrderItem(order.trade_id).update(
+                [there["session_ref"].set(payment.session_ref)], condition=there["payment_id"] == payment.payment_id
+            )
+
     def due(self, until: int) -> Iterator[str]:
         first = random.randrange(len(_DUE_SHARDS))  # a run that ends early begins elsewhere the next time
         for shard in _DUE_SHARDS[first:] + _DUE_SHARDS[:first]:
@@ -170,9 +179,12 @@ def _actions(before: Order, after: Order) -> list[Action]:
     changed = _changing(after)
     if after.cards == before.cards:
         del changed["cards"]
-    if after.payments == before.payments:
-        del changed["payments"]
+    del changed["payments"]
     actions += [getattr(OrderItem, name).set(value) for name, value in changed.items()]
+    actions += _paying(before, after)
+    for name in ("after_sale_until", "revealed_at", "refunding_from"):
+        if getattr(after, name) != getattr(before, name):
+            actions.append(_set_or_remove(getattr(OrderItem, name), getattr(after, name)))
     if before.status in UNPAID and after.status not in UNPAID:
         actions += [OrderItem.hold_address.remove(), OrderItem.hold_device.remove(), OrderItem.hold_contact.remove()]
     if (after.due_at, after.lacking) != (before.due_at, before.lacking):
@@ -189,7 +201,22 @@ def _beside(order: Order) -> list[Action]:
         (OrderItem.due_at, order.due_at),
         (OrderItem.lacking, order.lacking),
     ]
-    return [attribute.remove() if value is None else attribute.set(value) for attribute, value in beside]
+    return [_set_or_remove(attribute, value) for attribute, value in beside]
+
+
+def _paying(before: Order, after: Order) -> list[Action]:
+    """Each payment that has changed by itself: another's session may be noted at the same time."""
+    actions: list[Action] = []
+    for number, payment in enumerate(after.payments):
+        if number >= len(before.payments):
+            actions.append(OrderItem.payments.set(OrderItem.payments.append([_payment_map(payment)])))
+        elif payment != before.payments[number]:
+            actions.append(OrderItem.payments[number].set(_payment_map(payment)))
+    return actions
+
+
+def _set_or_remove(attribute: Any, value: object) -> Action:
+    return cast(Action, attribute.remove() if value is None else attribute.set(value))
 
 
 def _due_shard(order: Order) -> str:
@@ -204,7 +231,7 @@ def _by_machine(before: Order, after: Order) -> bool:
     """
     if after.status is before.status or after.last_change.actor.by != SHOP.by:
         return False
-    return before.status is not Status.AWAITING_STOCK
+    return before.status not in {Status.AWAITING_STOCK, Status.REFUNDING} and after.status is not Status.REFUNDING
 
 
 def _changing(order: Order) -> dict[str, Any]:
@@ -234,6 +261,23 @@ def _payment_map(payment: Payment) -> PaymentMap:
         paid_minor=payment.paid.minor if payment.paid else None,
         paid_currency=payment.paid.currency if payment.paid else None,
         provider_ref=payment.provider_ref,
+        session_ref=payment.session_ref,
+        was=payment.was.value if payment.was else None,
+        refunds=[_refund_map(refund) for refund in payment.refunds] or None,
+        kept=payment.kept or None,
+        way=payment.way,
+    )
+
+
+def _refund_map(refund: Refund) -> RefundMap:
+    return RefundMap(
+        refund_id=refund.refund_id,
+        minor=refund.amount.minor,
+        currency=refund.amount.currency,
+        state=refund.state.value,
+        by=refund.by,
+        provider_ref=refund.provider_ref,
+        key=refund.key,
     )
 
 
@@ -256,8 +300,11 @@ def _order(item: OrderItem) -> Order:
         expires_at=int(item.expires_at),
         fingerprint=item.fingerprint,
         last_change=change_of(item),
-        due_at=None if item.due_at is None else int(item.due_at),
+        due_at=_whole(item.due_at),
         lacking=item.lacking,
+        after_sale_until=_whole(item.after_sale_until),
+        revealed_at=_whole(item.revealed_at),
+        refunding_from=Status(item.refunding_from) if item.refunding_from else None,
         email=item.email,
         password=item.password,
         task_token=item.task_token,
@@ -286,4 +333,18 @@ def _payment(payment: Any, currency: str) -> Payment:
         PaymentState(payment.state),
         paid,
         payment.provider_ref,
+        payment.session_ref,
+        PaymentState(payment.was) if payment.was else None,
+        tuple(_refund(each) for each in payment.refunds or ()),
+        bool(payment.kept),
+        payment.way,
     )
+
+
+def _refund(refund: Any) -> Refund:
+    amount = Money(int(refund.minor), refund.currency)
+    return Refund(refund.refund_id, amount, RefundState(refund.state), refund.by, refund.provider_ref, refund.key)
+
+
+def _whole(number: float | None) -> int | None:
+    return None if number is None else int(number)

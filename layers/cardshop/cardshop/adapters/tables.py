@@ -66,6 +66,16 @@ class LineMap(MapAttribute[str, Any]):
     price = NumberAttribute()
 
 
+class RefundMap(MapAttribute[str, Any]):
+    refund_id = UnicodeAttribute(attr_name="id")
+    minor = NumberAttribute()
+    currency = UnicodeAttribute()
+    state = UnicodeAttribute()
+    by = UnicodeAttribute()
+    provider_ref = UnicodeAttribute(null=True, attr_name="ref")
+    key = UnicodeAttribute(null=True)
+
+
 class PaymentMap(MapAttribute[str, Any]):
     payment_id = UnicodeAttribute(attr_name="id")
     channel = UnicodeAttribute()
@@ -74,6 +84,11 @@ class PaymentMap(MapAttribute[str, Any]):
     paid_minor = NumberAttribute(null=True)
     paid_currency = UnicodeAttribute(null=True)
     provider_ref = UnicodeAttribute(null=True, attr_name="ref")
+    session_ref = UnicodeAttribute(null=True, attr_name="session")
+    was = UnicodeAttribute(null=True)
+    refunds: Any = ListAttribute(of=RefundMap, null=True)
+    kept = BooleanAttribute(null=True)
+    way = UnicodeAttribute(null=True)
 
 
 class ChangeMap(MapAttribute[str, Any]):
@@ -160,6 +175,9 @@ class OrderItem(_Shared):
     due_shard = UnicodeAttribute(null=True)
     due_at = NumberAttribute(null=True)
     lacking = UnicodeAttribute(null=True)
+    after_sale_until = NumberAttribute(null=True)
+    revealed_at = NumberAttribute(null=True)
+    refunding_from = UnicodeAttribute(null=True)
 
     by_address = HoldsByAddress()
     by_device = HoldsByDevice()

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from cardshop.domain.card import SKU
 from cardshop.domain.errors import BodyTooLarge, InvalidRequest, Unprocessable
+from cardshop.domain.money import Money
 
 MAX_BODY = 64 * 1024  # bytes; only an import is larger
 Terminal = Literal["pc", "mobile", "miniapp", "api"]
@@ -59,6 +60,7 @@ class Whence(Strict):
 
 class PaymentRequest(Whence):
     channel: Annotated[str, Field(min_length=1, max_length=64)]
+    payer: Payer | None = None
 
 
 class LookupRequest(Whence):
@@ -70,11 +72,41 @@ class Price(Strict):
     minor: Annotated[int, Field(ge=1, le=100_000_000_000)]
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
 
+    def money(self) -> Money:
+        return Money(self.minor, self.currency)
+
 
 class ProductRequest(Strict):
     name: Annotated[str, Field(min_length=1, max_length=120)]
     price: Price
     status: Literal["on_sale", "hidden"]
+
+
+Words = Annotated[str, Field(min_length=1, max_length=500)]
+ProviderRef = Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,128}$")]
+PaymentId = Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class ConfirmRequest(Strict):
+    """`provider_ref`: the provider's number of the money that the operator has seen there."""
+
+    note: Words
+    provider_ref: ProviderRef
+    payment_id: PaymentId | None = None
+    amount: Price | None = None
+
+
+class RefundRequest(Strict):
+    """`provider_ref`: it was sent by hand, under this number. Without it, the shop asks the provider to send it."""
+
+    note: Words
+    payment_id: PaymentId | None = None
+    amount: Price | None = None
+    provider_ref: ProviderRef | None = None
+
+
+class KeepRequest(Strict):
+    note: Words
 
 
 class BatchRequest(Strict):

@@ -67,6 +67,10 @@ class UnknownChannel(Unprocessable):
     code, title = "unknown_channel", "支付渠道不存在 No such payment channel"
 
 
+class ChannelCannotTake(Unprocessable):
+    code, title = "channel_cannot_take", "支付渠道不支持 The payment channel cannot take this"
+
+
 class TooManyCards(Unprocessable):
     code, title = "too_many_cards", "单笔订单卡数过多 Too many cards in one order"
 
@@ -99,6 +103,10 @@ class TooManyPayments(ShopError):
     code, status, title = "too_many_payments", 409, "支付次数过多 Too many payments for one order"
 
 
+class NotRefundable(ShopError):
+    code, status, title = "not_refundable", 409, "不可退款 There is no such money to send back"
+
+
 class TooManyHolds(ShopError):
     code, status, title = "too_many_holds", 429, "未支付订单过多 Too many unpaid orders"
 
@@ -115,10 +123,22 @@ class Unavailable(ShopError):
     code, status, title = "unavailable", 503, "依赖服务暂不可用 A dependency is unavailable, try again"
 
 
+class Confirming(Unavailable):
+    """Money is on its way and not in yet: the payment cannot be closed, and is not paid. It is worth waiting for."""
+
+    code, title = "confirming", "付款确认中 The payment is being confirmed"
+
+
 class InvalidNotice(ShopError):
     """A notice that is not the provider's: forged, altered or malformed. Nothing is queued for it."""
 
     code, status, title = "invalid_notice", 400, "通知无效 Invalid notice"
+
+
+class StaleNotice(InvalidNotice):
+    """Signed, but too long ago or in the future: an old notice played again, or clocks that disagree."""
+
+    code, title = "stale_notice", "通知已过期 Stale notice"
 
 
 class Changed(ShopError):

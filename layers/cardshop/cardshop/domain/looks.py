@@ -33,16 +33,24 @@ def after_closing(at: int) -> int:
 
 def after_look(order: Order, now: int) -> int | None:
     """When to look again, now that all was looked at and is as it is; never for a trade that is over."""
+    if order.owed or any(payment.under_way for payment in order.payments):
+        return now + SOON
+    next_look = _of_trade(order, now)
+    if order.tasks:
+        return min(now + _DAY, next_look or now + _DAY)
+    return next_look
+
+
+def _of_trade(order: Order, now: int) -> int | None:
     match order.status:
         case Status.PENDING_PAYMENT:
             end = order.expires_at + GRACE
             later = order.created_at + _FARTHER * max(now - order.created_at, _SECOND)
             return min(later, end) if now < end else now + SOON
         case Status.DELIVERED:
-            return order.due_at if order.due_at is not None and order.due_at > now else now + SOON
-        case Status.CLOSED | Status.COMPLETED:
+            until = order.after_sale_until
+            return until if until is not None and until > now else now + SOON
+        case Status.CLOSED | Status.COMPLETED | Status.REFUNDED:
             looks = (order.last_change.at + each for each in _LATE_LOOKS) if order.unsettled else ()
             return next((each for each in looks if each > now), None)
-        case Status.REFUNDED:
-            return None
     return now + SOON

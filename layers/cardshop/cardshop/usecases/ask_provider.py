@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from cardshop.domain.errors import Unavailable
+from cardshop.domain.errors import Confirming, Unavailable
 from cardshop.domain.order import Order
 from cardshop.domain.payment import Payment, PaymentEvent
 from cardshop.ports import Channels, Provider
@@ -15,6 +15,7 @@ from cardshop.ports import Channels, Provider
 class Answers:
     paid: list[PaymentEvent]  # each with the amount received
     silent: frozenset[str]  # channels whose provider did not answer: what they say is not known
+    confirming: bool = False  # whether money is on its way that cannot be stopped any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,20 +26,23 @@ class AskProvider:
     def __call__(self, order: Order, *, close: bool = False, without: Collection[str] = ()) -> Answers:
         """Every payment is asked for, whatever becomes of the others; channels in `without` are taken to be silent.
 
-        `close`: none of them is wanted any more; they are closed where the protocol can.
+        `close`: none of them is wanted any more; they are closed where the protocol can, and nothing more is taken.
         """
-        paid, silent = [], set(without) & {payment.channel for payment in order.unsettled}
+        paid, silent, confirming = [], set(without) & {payment.channel for payment in order.unsettled}, False
         for payment in order.unsettled:
             if payment.channel in silent:
                 continue
             try:
                 said = self._ask(payment, close=close)
+            except Confirming:
+                confirming = True
+                continue
             except Unavailable:
                 silent.add(payment.channel)
                 continue
             if said is not None and said.paid:
                 paid.append(said)
-        return Answers(paid, frozenset(silent))
+        return Answers(paid, frozenset(silent), confirming)
 
     def _ask(self, payment: Payment, *, close: bool) -> PaymentEvent | None:
         channel = self.channels.find(payment.channel)
@@ -46,7 +50,7 @@ class AskProvider:
             return None
         provider = self.provider(channel.provider)
         ask = provider.close_payment if close else provider.query_payment
-        said = ask(channel, payment.payment_id, payment.amount.currency)
+        said = ask(channel, payment)
         if said.paid and said.amount is None:
             raise Unavailable("the provider says paid, and not how much")
         return said

@@ -30,8 +30,13 @@ class CancelOrder:
             return order.failed(self.clock(), actor)
 
         order = change(self.orders, trade_id, decide)
-        if order.status is Status.PAYMENT_FAILED and not (
-            order.task_token is not None and self.workflow.fail(order.task_token, PAYMENT_FAILED)
-        ):
-            self.workflow.take_over(order.trade_id)
+        end_waiting(order, self.workflow)
         return order
+
+
+def end_waiting(order: Order, workflow: Workflow) -> None:
+    """Let the machine close a trade whose payment has failed."""
+    if order.status is Status.PAYMENT_FAILED and not (
+        order.task_token is not None and workflow.fail(order.task_token, PAYMENT_FAILED)
+    ):
+        workflow.take_over(order.trade_id)

@@ -27,6 +27,10 @@ class OrderAwaitsStock(Exception):
     """A payment came, and there are no cards for it: the trade waits for some. The machine catches it by this name."""
 
 
+class PaymentConfirming(Exception):
+    """Money is on its way, and a chain takes its time: the trade waits for one window more. Caught by this name."""
+
+
 @dataclass(frozen=True, slots=True)
 class CloseTrade:
     orders: Orders
@@ -37,7 +41,8 @@ class CloseTrade:
     def __call__(self, trade_id: str) -> Order:
         """The order, closed or past closing; OrderPaid or OrderAwaitsStock if money is in.
 
-        Unavailable if a provider does not answer: an order that may have been paid is not closed.
+        PaymentConfirming if it is on its way: a buyer who cancelled is not waited for, and gets it back. Unavailable
+        if a provider does not answer: an order that may have been paid is not closed.
         """
         for _ in range(_ATTEMPTS):
             order = self.orders.find(trade_id)
@@ -56,6 +61,8 @@ class CloseTrade:
                 continue
             if answers.silent:
                 raise Unavailable(f"no answer from the provider of {', '.join(sorted(answers.silent))}")
+            if answers.confirming and order.status is Status.PENDING_PAYMENT:
+                raise PaymentConfirming
             try:
                 return self.orders.record(order, order.closed(self.clock()))
             except Changed:

@@ -15,10 +15,16 @@ class InspectTrades:
     orders: Orders
     timeline: Timeline
 
-    def under_way(self, limit: int, after: str | None, status: Status | None) -> tuple[list[Order], str | None]:
-        """Some orders, and where to go on. With a status there may be fewer than `limit`, and still more to come."""
+    def under_way(
+        self, limit: int, after: str | None, status: Status | None, *, with_tasks: bool = False
+    ) -> tuple[list[Order], str | None]:
+        """Some orders, and where to go on: of a status, or with a task that waits for an operator, if that is asked.
+
+        Then there may be fewer than `limit`, and still more to come.
+        """
         found, following = self.orders.under_way(limit, after)
-        return [order for order in found if status is None or order.status is status], following
+        wanted = [order for order in found if status in {None, order.status} and (order.tasks or not with_tasks)]
+        return wanted, following
 
     def story(self, trade_id: str) -> tuple[Order, list[Change], list[Incident]]:
         view = ViewOrder(self.orders, self.timeline)

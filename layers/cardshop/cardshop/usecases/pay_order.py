@@ -10,7 +10,7 @@ from cardshop.domain.payment import Payment, PaymentSession, PaymentState
 from cardshop.domain.trade import Status
 from cardshop.ports import Clock, Orders
 from cardshop.usecases.change import change
-from cardshop.usecases.open_payment import OpenPayment
+from cardshop.usecases.open_payment import OpenPayment, Payer
 
 _MAX_PAYMENTS = 10  # they live inside the order, which stays small
 
@@ -21,34 +21,44 @@ class PayOrder:
     open: OpenPayment
     clock: Clock
 
-    def __call__(self, trade_id: str, channel: str, actor: Actor) -> tuple[Order, Payment, PaymentSession]:
+    def __call__(
+        self, trade_id: str, channel: str, actor: Actor, openid: str | None = None
+    ) -> tuple[Order, Payment, PaymentSession]:
         """The order, the payment to pay and how. Unavailable: the payment is noted, asking again opens it."""
         configured = self.open.channel(channel)
 
         def decide(order: Order) -> Order:
             if order.status is not Status.PENDING_PAYMENT or self.clock() >= order.expires_at:
                 raise NotPayable(f"the order is {order.status}, or its window is over")
-            self.open.check_currency(configured, order.amount.currency)
-            if _open(order, channel) is not None:
+            payer = self._payer(order, actor, openid)
+            self.open.check(configured, order.amount_due, payer)
+            way = self.open.way(configured, payer)
+            if _open(order, channel, way) is not None:
                 return order
             if len(order.payments) >= _MAX_PAYMENTS:
                 raise TooManyPayments(f"at most {_MAX_PAYMENTS} payments an order")
-            return order.reopened(channel, actor, self.clock())
+            return order.reopened(channel, actor, self.clock(), way)
 
         order = change(self.orders, trade_id, decide)
-        payment = _open(order, channel)
+        payer = self._payer(order, actor, openid)
+        payment = _open(order, channel, self.open.way(configured, payer))
         if payment is None:
             raise NotPayable("money came in meanwhile")
-        return order, payment, self.open(order, payment, actor.terminal or order.terminal)
+        return order, payment, self.open(order, payment, payer)
+
+    @staticmethod
+    def _payer(order: Order, actor: Actor, openid: str | None) -> Payer:
+        return Payer(actor.terminal or order.terminal, actor.address, openid)
 
 
-def _open(order: Order, channel: str) -> Payment | None:
-    """A payment through this channel of exactly what is due, that is still open."""
+def _open(order: Order, channel: str, way: str | None) -> Payment | None:
+    """A payment through this channel, in this way, of exactly what is due, that is still open."""
     return next(
         (
             each
             for each in order.payments
-            if (each.state, each.channel, each.amount) == (PaymentState.OPEN, channel, order.amount_due)
+            if (each.state, each.channel, each.way) == (PaymentState.OPEN, channel, way)
+            and each.amount == order.amount_due
         ),
         None,
     )

@@ -27,7 +27,7 @@ from cardshop.domain.order import Actor, Line, Order
 from cardshop.domain.payment import Channel, Payment, PaymentSession, PaymentState, payment_id
 from cardshop.domain.product import Product
 from cardshop.ports import CardPool, CardTaken, Catalogue, Clock, OrderExists, Orders
-from cardshop.usecases.open_payment import OpenPayment
+from cardshop.usecases.open_payment import OpenPayment, Payer
 from cardshop.usecases.pick_cards import TooFew, pick
 
 #: Seconds over which those who must look again spread.
@@ -46,6 +46,7 @@ class Wish:
     actor: Actor
     email: str | None
     password: str | None
+    payer: str | None  # the buyer's openid at the provider
     body: str  # canonical text of the whole request: the same key must come with the same
 
 
@@ -88,12 +89,12 @@ class PlaceOrder:
             if found.fingerprint != fingerprint:
                 raise IdempotencyKeyReused("the same key came with another body") from None
             placed, claims = found, 0
-        return Placed(placed, self._session(placed), claims)
+        return Placed(placed, self._session(placed, _payer(wish)), claims)
 
-    def _session(self, order: Order) -> PaymentSession | None:
+    def _session(self, order: Order, payer: Payer) -> PaymentSession | None:
         """How the order's latest payment is paid; None if the provider does not answer: the order is payable later."""
         try:
-            return self.open(order, order.payments[-1], order.terminal)
+            return self.open(order, order.payments[-1], payer)
         except Unavailable:
             return None
 
@@ -101,14 +102,20 @@ class PlaceOrder:
         channel = self.open.channel(wish.channel)
         products = self._products(wish, consistent=False)
         lines = tuple(Line(sku, products[sku].name, quantity, products[sku].price) for sku, quantity in wish.items)
-        amount = self._amount(lines, channel)
+        amount = self._amount(lines, channel, _payer(wish))
         now = self.clock()
         holds = self._holds(wish, now)
         order = Order.placed(
             trade_id=trade_id,
             lines=lines,
             cards=(),
-            payment=Payment(payment_id(trade_id, 1), wish.channel, amount, PaymentState.OPEN),
+            payment=Payment(
+                payment_id(trade_id, 1),
+                wish.channel,
+                amount,
+                PaymentState.OPEN,
+                way=self.open.way(channel, _payer(wish)),
+            ),
             actor=wish.actor,
             at=now,
             window_ms=self.window_ms,
@@ -147,13 +154,14 @@ class PlaceOrder:
             found[sku] = product
         return found
 
-    def _amount(self, lines: tuple[Line, ...], channel: Channel) -> Money:
+    def _amount(self, lines: tuple[Line, ...], channel: Channel, payer: Payer) -> Money:
         currencies = {line.price.currency for line in lines}
         if len(currencies) != 1:
             raise Unprocessable("the products are priced in different currencies")
         (currency,) = currencies
-        self.open.check_currency(channel, currency)
-        return Money(sum(line.price.minor * line.quantity for line in lines), currency)
+        amount = Money(sum(line.price.minor * line.quantity for line in lines), currency)
+        self.open.check(channel, amount, payer)
+        return amount
 
     def _holds(self, wish: Wish, now: int) -> dict[str, str]:
         """Whose hold this would be; TooManyHolds if one of them has its share of unpaid orders already.
@@ -173,3 +181,7 @@ class PlaceOrder:
                 wait = max(1, -(-(open_until[0] - now) // 1000))
                 raise TooManyHolds(f"at most {cap} unpaid orders per {subject}", retry_after=wait)
         return holds
+
+
+def _payer(wish: Wish) -> Payer:
+    return Payer(wish.actor.terminal or "api", wish.actor.address, wish.payer)

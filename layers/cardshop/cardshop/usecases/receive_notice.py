@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cardshop.domain.errors import NotFound
-from cardshop.domain.payment import Notice, trade_id_of
+from cardshop.domain.payment import EventKind, Notice, Reply, trade_id_of
 from cardshop.ports import Channels, Clock, NoticeQueue, Provider, QueuedNotice
 
 
@@ -17,14 +17,15 @@ class ReceiveNotice:
     queue: NoticeQueue
     clock: Clock
 
-    def __call__(self, channel_name: str, notice: Notice) -> tuple[str, list[str]]:
+    def __call__(self, channel_name: str, notice: Notice) -> tuple[Reply, list[str]]:
         """(the provider's own word for "got it", the trades it is about). InvalidNotice: nothing was queued."""
         channel = self.channels.find(channel_name)
         if channel is None:
             raise NotFound("no such channel")
         provider = self.provider(channel.provider)
-        paid = [event for event in provider.read_notice(channel, notice) if event.paid]
-        trades = [trade_id_of(event.payment_id) or "" for event in paid]
-        if paid:
-            self.queue.put(QueuedNotice(channel_name, notice, self.clock()), trades[0])
-        return provider.acknowledge(True), trades
+        now = self.clock()
+        news = [each for each in provider.read_notice(channel, notice, now) if each.kind is not EventKind.OPEN]
+        trades = [trade_id_of(event.payment_id or "") or "" for event in news]
+        if news:
+            self.queue.put(QueuedNotice(channel_name, notice, now), trades[0])
+        return provider.acknowledge(), trades

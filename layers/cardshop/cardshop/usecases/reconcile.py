@@ -18,9 +18,10 @@ from cardshop.domain.trade import HOLDS_CARDS, UNPAID, Status
 from cardshop.ports import Clock, Orders, Workflow
 from cardshop.usecases.ask_provider import AskProvider
 from cardshop.usecases.cancel_order import PAYMENT_FAILED
-from cardshop.usecases.close_trade import CloseTrade, OrderAwaitsStock, OrderPaid
+from cardshop.usecases.close_trade import CloseTrade, OrderAwaitsStock, OrderPaid, PaymentConfirming
 from cardshop.usecases.complete_trade import CompleteTrade
 from cardshop.usecases.fill_orders import FillOrders
+from cardshop.usecases.refund_payment import ReturnMoney
 from cardshop.usecases.settle_payment import SettlePayment
 
 _STOPPED_WITHIN = 3_600_000  # milliseconds: an execution that ended so long ago has been looked at
@@ -31,7 +32,7 @@ _MAY_BE_PAID = UNPAID | {Status.CLOSED}
 @dataclass(slots=True)
 class Report:
     """What one run saw and did: `looked`, `settled`, `irregular`, `filled`, `awaiting_stock`, `without_cards`,
-    `unanswered`, `failed`.
+    `unanswered`, `tasks` that wait for an operator, `failed`.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
@@ -47,6 +48,7 @@ class Reconcile:
     close: CloseTrade
     complete: CompleteTrade
     fill: FillOrders
+    return_money: ReturnMoney
     workflow: Workflow
     clock: Clock
 
@@ -86,7 +88,7 @@ class Reconcile:
             return
         report.counts["looked"] += 1
         due = order.due_at is not None and order.due_at <= self.clock()
-        answered = False
+        answered = counts = False
         try:
             if due:
                 order, answered = self._asked(order, report)
@@ -96,23 +98,32 @@ class Reconcile:
                 report.counts["without_cards"] += 1
                 report.errors.append((trade_id, "without_cards"))
             self._drive(order, report)
+            if due and any(payment.paid for payment in order.payments):
+                self._return_money(trade_id, report)
+            counts = answered
         finally:
             if due:
-                self._note_next_look(trade_id, answered=answered)
+                self._note_next_look(trade_id, counts=counts)
 
     def _asked(self, order: Order, report: Report) -> tuple[Order, bool]:
         """The order, with the money of payments whose notice never came, and whether every provider answered."""
         tired = {channel for channel, times in report.silence.items() if times >= _UNANSWERED}
-        answers = self.ask(order, without=tired)
+        answers = self.ask(order, close=order.status is not Status.PENDING_PAYMENT, without=tired)
         for channel in {payment.channel for payment in order.unsettled}:
             report.silence[channel] = report.silence[channel] + 1 if channel in answers.silent else 0
         report.counts["unanswered"] += bool(answers.silent - tired)
         for said in answers.paid:
             order, new = self.settle(said, order)
             report.counts["settled"] += new
-            payment = order.payment(said.payment_id)
+            payment = order.payment(said.payment_id or "")
             report.counts["irregular"] += new and payment is not None and payment.state is not PaymentState.ACCEPTED
         return order, not answers.silent
+
+    def _return_money(self, trade_id: str, report: Report) -> None:
+        """Once nothing else could be done with it: as the order is now, for it may have got its cards."""
+        order = self.orders.find(trade_id)
+        if order is not None:
+            report.counts["tasks"] += len(self.return_money(order).tasks)
 
     def _drive(self, order: Order, report: Report) -> None:
         """See that the trade goes on: by the machine if that waits or can, else here and now."""
@@ -130,11 +141,13 @@ class Reconcile:
                 report.counts["filled" if filled else "awaiting_stock"] += 1
                 if not filled:
                     self.workflow.take_over(order.trade_id)
-            case Status.DELIVERED if order.due_at is None or order.due_at > now:
+            case Status.DELIVERED if now < (order.after_sale_until or 0):
                 self.workflow.take_over(order.trade_id)
             case Status.DELIVERED:
                 if not self._waits(order, self.workflow.succeed):
                     self.complete(order.trade_id)
+            case Status.REFUNDED:
+                self._waits(order, self.workflow.succeed)
 
     @staticmethod
     def _waits(order: Order, wake: Callable[[str], bool]) -> bool:
@@ -145,9 +158,11 @@ class Reconcile:
             self.close(order.trade_id)
         except (OrderPaid, OrderAwaitsStock):
             self.workflow.take_over(order.trade_id, anew=True)
+        except PaymentConfirming:
+            return  # asked again at the next look
 
-    def _note_next_look(self, trade_id: str, *, answered: bool) -> None:
-        """A look at which nobody answered does not count: the next one is soon."""
+    def _note_next_look(self, trade_id: str, *, counts: bool) -> None:
+        """A look at which somebody did not answer does not count: the next one is soon."""
         order, now = self.orders.find(trade_id), self.clock()
         if order is not None and order.due_at is not None and order.due_at <= now:
-            self.orders.note(replace(order, due_at=looks.after_look(order, now) if answered else now + looks.SOON))
+            self.orders.note(replace(order, due_at=looks.after_look(order, now) if counts else now + looks.SOON))

@@ -33,6 +33,8 @@ class RevealCards:
         def decide(order: Order) -> Order:
             if order.status not in REVEALABLE:
                 raise NotRevealable(f"the order is {order.status}")
+            if order.contested:
+                raise NotRevealable("its payment was taken back")
             return order.revealed(self.clock(), actor)
 
         order = change(self.orders, trade_id, decide)

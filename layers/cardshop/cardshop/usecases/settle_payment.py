@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from cardshop.domain.errors import Busy, Changed, NotFound
-from cardshop.domain.order import PROVIDER, Order
-from cardshop.domain.payment import UNSETTLED, PaymentEvent, PaymentState, trade_id_of
+from cardshop.domain.order import PROVIDER, Actor, Order
+from cardshop.domain.payment import UNSETTLED, Payment, PaymentEvent, PaymentState, trade_id_of
 from cardshop.domain.trade import Status
 from cardshop.ports import CardPool, CardTaken, Catalogue, Clock, Orders, Workflow
 from cardshop.usecases.pick_cards import TooFew, on_sale, pick
@@ -39,20 +39,21 @@ class RecordPayment:
     catalogue: Catalogue
     clock: Clock
 
-    def __call__(self, said: PaymentEvent, read: Order | None = None) -> Recorded:
+    def __call__(self, said: PaymentEvent, read: Order | None = None, actor: Actor = PROVIDER) -> Recorded:
         """UnknownPayment if no order of ours has it. The same confirmation again changes nothing.
 
-        `read`: the order as the caller has just read it, to begin with.
+        `read`: the order as the caller has just read it, to begin with. `actor`: who says that the money is in.
         """
-        trade_id = trade_id_of(said.payment_id)
+        payment_id = said.payment_id or ""
+        trade_id = trade_id_of(payment_id)
         for attempt in range(_ATTEMPTS):
             order = read if attempt == 0 and read else self.orders.find(trade_id) if trade_id else None
-            payment = order.payment(said.payment_id) if order else None
+            payment = order.payment(payment_id) if order else None
             if order is None or payment is None:
                 raise UnknownPayment("no order of ours has this payment")
             if payment.state not in UNSETTLED:
                 return Recorded(order, new=False, late=False)
-            after = self._after(order, said)
+            after = self._after(order, payment, said, actor)
             try:
                 stored = self.orders.record(order, after)
             except (Changed, CardTaken):
@@ -61,12 +62,12 @@ class RecordPayment:
                 return Recorded(stored, new=True, late=order.status is Status.CLOSED)
         raise Busy("the order kept changing")
 
-    def _after(self, order: Order, said: PaymentEvent) -> Order:
+    def _after(self, order: Order, payment: Payment, said: PaymentEvent, actor: Actor) -> Order:
         """The order after this payment; one whose payment failed is closed before anything else."""
         assert said.amount is not None
-        settle = partial(order.settled, said.payment_id, said.amount, said.provider_ref, self.clock())
+        settle = partial(order.settled, payment.payment_id, said.amount, said.provider_ref, self.clock(), actor=actor)
         after = settle()
-        judged = after.payment(said.payment_id)
+        judged = after.payment(payment.payment_id)
         if judged is None or judged.state is not PaymentState.LATE:
             return after
         if order.status is Status.PAYMENT_FAILED:
@@ -87,9 +88,9 @@ class SettlePayment:
     record: RecordPayment
     workflow: Workflow
 
-    def __call__(self, said: PaymentEvent, read: Order | None = None) -> tuple[Order, bool]:
-        """(the order as it is stored, whether this confirmation was new to it). `read` as for `RecordPayment`."""
-        recorded = self.record(said, read)
+    def __call__(self, said: PaymentEvent, read: Order | None = None, actor: Actor = PROVIDER) -> tuple[Order, bool]:
+        """(the order as it is stored, whether this confirmation was new to it). The rest as for `RecordPayment`."""
+        recorded = self.record(said, read, actor)
         self.wake(recorded.order, anew=recorded.late)
         return recorded.order, recorded.new
 

@@ -8,7 +8,20 @@ from typing import cast
 from cardshop.domain.errors import InvalidRequest
 from cardshop.ports import Provider
 
-PROVIDERS = {"epay": "cardshop.adapters.payments.epay:Epay"}
+PROVIDERS = {
+    name: f"cardshop.adapters.payments.{place}"
+    for name, place in {
+        "alipay": "alipay:Alipay",
+        "bepusdt": "bepusdt:Bepusdt",
+        "btcpay": "btcpay:BtcPay",
+        "epay": "epay:Epay",
+        "epay-rsa": "epay_rsa:EpayRsa",
+        "epusdt": "epusdt:Epusdt",
+        "paypal": "paypal:PayPal",
+        "stripe": "stripe:Stripe",
+        "wechat": "wechat:WeChat",
+    }.items()
+}
 
 
 def provider(name: str) -> Provider:
