@@ -29,6 +29,12 @@ flash-sale: .ready ## 2,000 buyers at once for 500 cards, five times, on the eng
 bench: .ready ## the figures: speed, cost per order, growth; compared with benchmarks/baseline.json (ARGS="--only cost")
 	@$(RUN) -m benchmarks $(ARGS)
 
+faults: .ready ## every crash, repeat and race of every flow, ≈ 20 minutes (CASE=pay:crash-after:13 for one, ARGS="--flow pay")
+	@$(RUN) -m faults $(if $(CASE),--case $(CASE)) $(ARGS)
+
+iam: .ready ## take each right from each role in turn and show that its function's own flow fails, ≈ 6 minutes
+	@$(RUN) -m pytest -q -s tests/iam $(ARGS)
+
 check: .ready ## ruff, mypy --strict, sam validate --lint, cfn-lint
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
@@ -74,4 +80,4 @@ tests/oracles/node_modules/.ready: tests/oracles/package-lock.json
 	@cd tests/oracles && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
-.PHONY: help demo up down operator-token test flash-sale bench check deploy lock .ready
+.PHONY: help demo up down operator-token test flash-sale bench iam check deploy lock .ready

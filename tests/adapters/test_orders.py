@@ -14,7 +14,7 @@ from cardshop.domain.card import Card
 from cardshop.domain.errors import Changed, Unavailable
 from cardshop.domain.money import Money
 from cardshop.domain.order import PROVIDER, SHOP, Order
-from cardshop.domain.payment import RefundState, RefundWord, payment_id
+from cardshop.domain.payment import PaymentState, RefundState, RefundWord, payment_id
 from cardshop.domain.trade import Status
 from cardshop.ports import CardTaken, OrderExists
 from hypothesis import HealthCheck, given, settings
@@ -704,3 +704,10 @@ def test_a_store_that_fails_is_unavailable_whatever_is_asked() -> None:
     ):
         with pytest.raises(Unavailable):
             ask()
+
+
+def test_a_number_noted_while_its_own_payment_fails_is_not_lost() -> None:
+    stale = place(placed())
+    with_session(stale, 0, "cs_1")
+    after = DynamoOrders().record(stale, stale.declined(PAYMENT_ID, NOW))
+    assert (after.payments[0].state, after.payments[0].session_ref) == (PaymentState.FAILED, "cs_1")

@@ -8,11 +8,12 @@ import pytest
 from cardshop.domain.card import Card, Pool, card_id
 from cardshop.domain.errors import NotFound, NotRevealable, Unavailable
 from cardshop.domain.order import Actor
+from cardshop.domain.payment import PaymentState
 from cardshop.domain.trade import REVEALABLE, Status
 from cardshop.ports import SealedCard
 from cardshop.usecases.reveal_cards import RevealCards, RevealedCard
 
-from tests.domain.builders import BUYER, SKU, TRADE_ID, placed
+from tests.domain.builders import BUYER, NOW, PAYMENT_ID, SKU, TRADE_ID, placed
 from tests.usecases.fakes import SECRET, Shop
 
 CODES = ["AAAA-1111", "BBBB-2222", "CCCC-3333"]
@@ -76,6 +77,31 @@ def test_nothing_is_revealed_before_delivery_and_nothing_recorded(
     with pytest.raises(NotRevealable):
         reveal(TRADE_ID, BUYER)
     assert shop.orders.by_id[TRADE_ID] == before
+
+
+@pytest.mark.parametrize("status", sorted(REVEALABLE))
+def test_nothing_is_revealed_while_the_payer_contests_what_he_paid(
+    shop: Shop, reveal: RevealCards, status: Status
+) -> None:
+    """Once it is decided for the shop, the codes are the buyer's again."""
+    given_an_order(shop, status)
+    before = shop.orders.by_id[TRADE_ID]
+    paid = replace(before.payments[0], state=PaymentState.ACCEPTED, paid=before.amount)
+    contested = shop.orders.put(replace(before, payments=(paid,)).charged_back(PAYMENT_ID, NOW))
+    with pytest.raises(NotRevealable):
+        reveal(TRADE_ID, BUYER)
+    assert shop.orders.by_id[TRADE_ID] == contested
+    shop.orders.put(contested.reinstated(PAYMENT_ID, NOW))
+    assert len(reveal(TRADE_ID, BUYER)) == 3
+
+
+def test_when_the_codes_were_first_read_is_on_the_order(shop: Shop, reveal: RevealCards) -> None:
+    given_an_order(shop, Status.DELIVERED)
+    assert shop.orders.by_id[TRADE_ID].revealed_at is None
+    reveal(TRADE_ID, BUYER)
+    shop.clock.now += 5
+    reveal(TRADE_ID, BUYER)
+    assert shop.orders.by_id[TRADE_ID].revealed_at == NOW
 
 
 def test_a_card_that_is_missing_is_no_partial_answer(shop: Shop, reveal: RevealCards) -> None:

@@ -205,14 +205,31 @@ def _beside(order: Order) -> list[Action]:
 
 
 def _paying(before: Order, after: Order) -> list[Action]:
-    """Each payment that has changed by itself: another's session may be noted at the same time."""
+    """What has changed of each payment, by itself: a session may be noted at the same time, of this one or another."""
     actions: list[Action] = []
     for number, payment in enumerate(after.payments):
         if number >= len(before.payments):
             actions.append(OrderItem.payments.set(OrderItem.payments.append([_payment_map(payment)])))
-        elif payment != before.payments[number]:
-            actions.append(OrderItem.payments[number].set(_payment_map(payment)))
+            continue
+        was, there = _settling(before.payments[number]), OrderItem.payments[number]
+        for name, value in _settling(payment).items():
+            if value != was[name]:
+                stored = [_refund_map(each) for each in value] if name == "refunds" and value else value
+                actions.append(_set_or_remove(there[name], stored))
     return actions
+
+
+def _settling(payment: Payment) -> dict[str, Any]:
+    """What changes of a payment once it is open, but for its session."""
+    return {
+        "state": payment.state.value,
+        "paid_minor": payment.paid.minor if payment.paid else None,
+        "paid_currency": payment.paid.currency if payment.paid else None,
+        "provider_ref": payment.provider_ref,
+        "was": payment.was.value if payment.was else None,
+        "refunds": payment.refunds or None,
+        "kept": payment.kept or None,
+    }
 
 
 def _set_or_remove(attribute: Any, value: object) -> Action:
@@ -253,19 +270,14 @@ def _changing(order: Order) -> dict[str, Any]:
 
 
 def _payment_map(payment: Payment) -> PaymentMap:
+    settling = {**_settling(payment), "refunds": [_refund_map(refund) for refund in payment.refunds] or None}
     return PaymentMap(
         payment_id=payment.payment_id,
         channel=payment.channel,
         minor=payment.amount.minor,
-        state=payment.state.value,
-        paid_minor=payment.paid.minor if payment.paid else None,
-        paid_currency=payment.paid.currency if payment.paid else None,
-        provider_ref=payment.provider_ref,
         session_ref=payment.session_ref,
-        was=payment.was.value if payment.was else None,
-        refunds=[_refund_map(refund) for refund in payment.refunds] or None,
-        kept=payment.kept or None,
         way=payment.way,
+        **settling,
     )
 
 
