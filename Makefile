@@ -29,6 +29,9 @@ flash-sale: .ready ## 2,000 buyers at once for 500 cards, five times, on the eng
 bench: .ready ## the figures: speed, cost per order, growth; compared with benchmarks/baseline.json (ARGS="--only cost")
 	@$(RUN) -m benchmarks $(ARGS)
 
+simulate: .ready ## what the shop would do on AWS at scale: a model against AWS's documented limits, a minute
+	@$(RUN) -m benchmarks.simulation
+
 faults: .ready ## every crash, repeat and race of every flow, ≈ 20 minutes (CASE=pay:crash-after:13 for one, ARGS="--flow pay")
 	@$(RUN) -m faults $(if $(CASE),--case $(CASE)) $(ARGS)
 
@@ -80,4 +83,4 @@ tests/oracles/node_modules/.ready: tests/oracles/package-lock.json
 	@cd tests/oracles && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
-.PHONY: help demo up down operator-token test flash-sale bench iam check deploy lock .ready
+.PHONY: help demo up down operator-token test flash-sale bench simulate iam check deploy lock .ready

@@ -7,7 +7,7 @@ import pytest
 from tests.iam.flows import FLOWS
 from tests.iam.roles import ROLES, Right, left, rights, statements
 from tests.iam.unenforced import reason
-from tests.template.cloudformation import as_list, of_type
+from tests.template.cloudformation import of_type
 
 
 def test_every_function_has_a_flow_and_every_flow_a_function() -> None:
