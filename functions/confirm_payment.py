@@ -68,8 +68,8 @@ def record_handler(record: SQSRecord) -> None:
     try:
         outcomes = _confirm()(loads(record.body))
     except ShopError as error:
-        _again_later(record, tries)
         logger.warning("not confirmed", extra={"code": error.code, "why": error.detail, "tries": tries}, exc_info=True)
+        _again_later(record, tries)
         raise TryAgain(error.code) from error
     for outcome in outcomes:
         logger.info("notice handled", extra={"outcome": outcome})
