@@ -5,6 +5,7 @@ from __future__ import annotations
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -39,6 +40,8 @@ def products(house: House) -> dict[str, str]:
 
 
 def open_channel(house: House, subject: Subject) -> None:
+    """Beside the house's own channels, under a name of its own: the stand is gone when the test is over."""
+    subject.channel = replace(subject.channel, name=f"stand-{subject.channel.name}")
     body = {"provider": subject.provider_name, **subject.settings()}
     ok(house.api.put(f"/admin/channels/{subject.channel.name}", headers=house.operator, json=body))
     if hasattr(subject.booth, "webhook_url"):  # told at the provider, not with each payment
