@@ -117,7 +117,8 @@ class House:
             dynamodb.update_item(
                 TableName=self.outputs["OrdersTable"],
                 Key={"trade_id": {"S": trade_id}},
-                UpdateExpression="SET due_at = :past" + (", expires_at = :past" if over else ""),
+                UpdateExpression="SET due_at = :past"
+                + (", expires_at = :past, after_sale_until = :past" if over else ""),
                 ConditionExpression="attribute_exists(due_at)",
                 ExpressionAttributeValues={":past": {"N": "1"}},
             )
