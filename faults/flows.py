@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from faults.clock import HOUR, MINUTE
+from faults.clock import HOUR, MINUTE, clock
 from faults.people import Failure, Order, Shop
 
 CODES = [f"CODE-{number:04}" for number in range(3)]
@@ -240,10 +240,11 @@ def _reconcile(shop: Shop) -> Ends:
 
 
 def _last_minute(shop: Shop) -> Ends:
-    """Paid a minute before its window ends, and no notice comes in time: whoever closes it has to ask first."""
+    """Paid two minutes before its window ends, and no notice comes in time: whoever closes it has to ask first."""
     order = shop.order("epay")
     booth, payment = shop.page(order)
-    shop.platform.wait(_WINDOW - 2 * MINUTE)
+    ends = float(shop.stored(order)["expires_at"]) / 1000
+    shop.platform.wait(ends - clock.seconds - 2 * MINUTE)
     booth.pay(payment, notify=False)
     shop.waits(order, "delivered", "completed")
     if any(each.get("status") == "closed" for each in shop.table("TimelineTable")):

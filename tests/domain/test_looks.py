@@ -146,3 +146,10 @@ def test_a_closed_order_whose_payments_are_all_settled_needs_no_look(state: Paym
     order = placed().closed(NOW)
     settled = replace(order, payments=(replace(order.payments[0], state=state),))
     assert looks.after_look(settled, NOW) is None
+
+
+def test_a_delivered_order_whose_other_payment_is_open_is_looked_at_before_a_week_is_over() -> None:
+    """Its notice may be refused for ever (a clock that is wrong), and the money of a duplicate is to go back."""
+    order = delivered(paid(placed().reopened("epay", BUYER, NOW)), at=NOW)
+    assert order.due_at == NOW + looks.SOON
+    assert looked_at(order, order.due_at, NOW + 1000 * HOUR)[:3] == [NOW + looks.SOON, NOW + HOUR, NOW + 24 * HOUR]

@@ -910,7 +910,7 @@ def test_an_order_that_gets_its_cards_after_all_keeps_the_money_that_the_shop_me
     waiting = by_hand(paid(placed()).short_of_cards(NOW, SKU))
     order = waiting.delivered(NOW, AFTER_SALE_MS, cards=cards(1))
     assert (refund_states(order), order.tasks) == ([(990, REFUSED)], [])
-    assert order.due_at == NOW + AFTER_SALE_MS
+    assert order.due_at == NOW + looks.SOON, "whoever filled it may not have woken the machine"
 
 
 @pytest.mark.parametrize("order", [paid(placed()), paid(placed()).short_of_cards(NOW, SKU)])

@@ -22,7 +22,7 @@ from tests.template.cloudformation import RESOURCES, TEMPLATE, named
 _WAITING = ["AwaitPayment", "AwaitStock", "AwaitReceipt"]
 _WINDOWS = {
     "AwaitPayment": "${PaymentWindowSeconds}",
-    "AwaitStock": "86400",  # then it looks again, and waits again
+    "AwaitStock": "3600",  # then it looks again, and waits again
     "AwaitReceipt": "${AfterSaleSeconds}",
 }
 _WORKING = ["DeliverCards", "CompleteTrade", "CloseTrade"]

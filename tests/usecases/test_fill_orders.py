@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from cardshop.domain import looks
 from cardshop.domain.card import Card, Pool
 from cardshop.domain.errors import Busy
 from cardshop.domain.order import Line, Order
 from cardshop.domain.trade import Status
 from cardshop.usecases.fill_orders import FillOrders
 
-from tests.domain.builders import AFTER_SALE_MS, NOW, PRICE, SKU, TRADE_ID, in_status, paid, placed
+from tests.domain.builders import NOW, PRICE, SKU, TRADE_ID, in_status, paid, placed
 from tests.usecases.fakes import Shop
 
 TOKEN = "token-1"
@@ -48,7 +49,7 @@ def test_an_order_is_delivered_with_the_cards_that_came(shop: Shop, fill: FillOr
     assert fill(SKU, imported(shop, 2)) == [TRADE_ID]
     order = shop.orders.by_id[TRADE_ID]
     assert (order.status, order.version, order.lacking) == (Status.DELIVERED, before.version + 1, None)
-    assert (order.has_its_cards, order.due_at) == (True, NOW + AFTER_SALE_MS)
+    assert (order.has_its_cards, order.due_at) == (True, NOW + looks.SOON)
     assert len(shop.stock.card_ids) == 1
 
 

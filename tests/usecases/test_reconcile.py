@@ -434,7 +434,7 @@ def test_a_look_at_a_delivered_order_whose_other_payment_nobody_answers_for_does
     shop.bank.down = False
     shop.clock.now += looks.SOON
     reconcile()
-    assert shop.orders.by_id[TRADE_ID].due_at == NOW + AFTER_SALE_MS
+    assert shop.orders.by_id[TRADE_ID].due_at == NOW + HOUR
 
 
 # ---- one trade's trouble ----

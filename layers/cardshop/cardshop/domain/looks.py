@@ -49,7 +49,10 @@ def _of_trade(order: Order, now: int) -> int | None:
             return min(later, end) if now < end else now + SOON
         case Status.DELIVERED:
             until = order.after_sale_until
-            return until if until is not None and until > now else now + SOON
+            if until is None or until <= now:
+                return now + SOON
+            late = (order.last_change.at + each for each in _LATE_LOOKS) if order.unsettled else ()
+            return min(until, next((each for each in late if each > now), until))
         case Status.CLOSED | Status.COMPLETED | Status.REFUNDED:
             looks = (order.last_change.at + each for each in _LATE_LOOKS) if order.unsettled else ()
             return next((each for each in looks if each > now), None)

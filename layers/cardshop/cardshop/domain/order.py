@@ -252,7 +252,11 @@ class Order:
         after = self._changed(
             at, SHOP, Status.DELIVERED, cards=given, payments=payments, lacking=None, after_sale_until=until
         )
-        return replace(after, due_at=at if after.unfinished else until)
+        if after.unfinished:
+            return replace(after, due_at=at)
+        # Whoever filled it may not have woken the machine, and money of another payment may come: worth an early look.
+        early = self.status is Status.AWAITING_STOCK or bool(after.unsettled)
+        return replace(after, due_at=min(until, at + looks.SOON) if early else until)
 
     def short_of_cards(self, at: int, lacking: str) -> Order:
         """It is paid, and its cards are not to be given. Others may be for sale: worth a look at once."""
