@@ -18,7 +18,8 @@ import pytest
 import wechatpayv3.utils as oracle  # type: ignore[import-untyped]
 from cardshop.adapters.payments import outbound, provider, wechat
 from cardshop.adapters.payments.outbound import Answer
-from cardshop.adapters.payments.wechat import WeChat, authorization, sign, signed_by, unseal
+from cardshop.adapters.payments.rsa import signed_by
+from cardshop.adapters.payments.wechat import WeChat, authorization, sign, unseal
 from cardshop.domain.errors import InvalidNotice, InvalidRequest, StaleNotice, Unavailable
 from cardshop.domain.money import Money
 from cardshop.domain.payment import (
@@ -150,7 +151,7 @@ def test_signatures_are_the_oracles_and_the_other_way_round(message: str, other:
     told = f"1\nn\n{message}\n"
     for body in (message, other):
         judged = oracle.rsa_verify("1", "n", body, sign(account()["private_key"], told.encode()), verifier)
-        assert judged is signed_by(verifier, f"1\nn\n{body}\n".encode(), oracle.rsa_sign(key, told))
+        assert judged is signed_by(f"1\nn\n{body}\n".encode(), oracle.rsa_sign(key, told), verifier)
 
 
 def test_the_authorization_is_the_oracles(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -375,7 +376,7 @@ def test_parameters_signed_for_wechats_own_call(booth: simulated.WeChat) -> None
     key = load_pem_public_key(account()["public_key"].encode())
     words = f"{app['appId']}\n{app['timeStamp']}\n{app['nonceStr']}\n", f"{app['package']}\n"
     assert isinstance(key, rsa.RSAPublicKey)
-    assert signed_by(key, "".join(words).encode(), app["paySign"])
+    assert signed_by("".join(words).encode(), app["paySign"], key)
     assert set(app) == {"appId", "timeStamp", "nonceStr", "package", "signType", "paySign"}
     assert payment.extra["words"]["payer"] == {"openid": OPENID}
 

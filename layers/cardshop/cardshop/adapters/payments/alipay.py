@@ -25,20 +25,16 @@ import base64
 import json
 import re
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import load_der_private_key, load_der_public_key
 
-from cardshop.adapters.payments import outbound, wire
+from cardshop.adapters.payments import outbound, rsa, wire
+from cardshop.adapters.payments.forms import LOCAL, fit, only
 from cardshop.domain.errors import InvalidNotice, InvalidRequest, Unavailable
 from cardshop.domain.money import Money
 from cardshop.domain.payment import (
@@ -62,9 +58,7 @@ _HOSTS = ("openapi.alipay.com", "openapi-sandbox.dl.alipaydev.com")
 _CURRENCY = "CNY"
 _MOST = 10_000_000_000  # fen; a merchant's own limit is lower, and the contract's
 _BEIJING = timezone(timedelta(hours=8))
-_RSA_BITS = 2048
 _NAME_CHARACTERS = 256
-_UNSAFE_IN_NAME = re.compile(r"[^\w .,()+-]")
 _SIGN_TYPE = "RSA2"
 _DONE = "10000"
 _NO_TRADE = "ACQ.TRADE_NOT_EXIST"
@@ -103,7 +97,7 @@ _PATTERNS = {
     "seller_id": ("2088[0-9]{12}", "the merchant's number (PID), 2088 and 12 digits"),
     "host": (
         r"https://openapi\.alipay\.com|https://openapi-sandbox\.dl\.alipaydev\.com"
-        r"|http://(127\.0\.0\.1|localhost):[0-9]{1,5}",
+        rf"|{LOCAL}",
         "https://openapi.alipay.com or https://openapi-sandbox.dl.alipaydev.com",
     ),
     "method": ("auto|page|wap|precreate", "one of auto, page, wap, precreate"),
@@ -138,19 +132,12 @@ class Alipay(Provider):
 
     def check_settings(self, settings: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
         given = {**dict.fromkeys(_KEYS, ""), **_DEFAULTS, **settings}
-        if unknown := given.keys() - _PATTERNS.keys() - set(_KEYS):
-            raise InvalidRequest(f"{min(unknown)}: not a setting of alipay")
-        for name, (pattern, meaning) in _PATTERNS.items():
-            if not re.fullmatch(pattern, given.get(name, "")):
-                raise InvalidRequest(f"{name}: {meaning}")
-        try:
+        only(given, {*_PATTERNS, *_KEYS}, self.name)
+        fit(given, _PATTERNS)
+        with rsa.setting("private_key", "the application's, PEM or base64, RSA of 2048 bits or more"):
             own = _private_key(given["private_key"])
-        except (ValueError, TypeError, UnsupportedAlgorithm):  # TypeError: it wants a password
-            raise InvalidRequest("private_key: the application's, PEM or base64, RSA of 2048 bits or more") from None
-        try:
+        with rsa.setting("alipay_public_key", "Alipay's, PEM or base64, one or two, no certificate"):
             theirs = _alipay_keys(given["alipay_public_key"])
-        except (ValueError, UnsupportedAlgorithm):
-            raise InvalidRequest("alipay_public_key: Alipay's, PEM or base64, one or two, no certificate") from None
         if own.public_key() in theirs:
             raise InvalidRequest("alipay_public_key: Alipay's, and this is the application's own")
         return given, {"private_key": given.pop("private_key")}
@@ -167,14 +154,14 @@ class Alipay(Provider):
         asked = {
             "out_trade_no": request.payment_id,
             "total_amount": request.amount.decimal(),
-            "subject": _UNSAFE_IN_NAME.sub(" ", request.name).strip()[:_NAME_CHARACTERS] or "order",
+            "subject": wire.plain_name(request.name).strip()[:_NAME_CHARACTERS] or "order",
             "time_expire": _beijing(request.expires_at / 1000),
         }
         if way == "precreate":
             told = _ask(channel, "alipay.trade.precreate", asked, notify_url=request.notify_url)
             if code := _code(told):
                 raise _refusal(code)
-            with _making_sense():
+            with wire.as_answer():
                 _name_checked(told, request.payment_id)
                 return PaymentSession(qr_code=wire.text(told, "qr_code"))
         asked["product_code"] = _PRODUCTS[way]
@@ -197,12 +184,10 @@ class Alipay(Provider):
             raise InvalidNotice("sign")
         if len(_FIELD.findall(message)) > len(told):  # they are joined unescaped: one could hide in another
             raise InvalidNotice("two fields in one")
-        try:
+        with wire.as_notice():
             if _field(told, "notify_type") != "trade_status_sync":
                 return []  # of an agreement, a complaint, another product
             return [_of_a_notice(told)]
-        except ValueError as error:
-            raise InvalidNotice(str(error)) from None
 
     def query_payment(self, channel: Channel, payment: Payment) -> PaymentEvent:
         told = _ask(channel, "alipay.trade.query", {"out_trade_no": payment.payment_id})
@@ -211,7 +196,7 @@ class Alipay(Provider):
             return PaymentEvent(payment.payment_id, EventKind.OPEN)
         if code:
             raise _refusal(code)
-        with _making_sense():
+        with wire.as_answer():
             _name_checked(told, payment.payment_id)
             kind = _kind(wire.text(told, "trade_status"))
             number, amount = wire.text(told, "trade_no"), _yuan(told.get("total_amount"))
@@ -241,7 +226,7 @@ class Alipay(Provider):
         if code and code not in _REFUSALS:
             raise _refusal(code)
         if not code and told.get("fund_change") == "Y":
-            with _making_sense():
+            with wire.as_answer():
                 _name_checked(told, payment.payment_id)
             return RefundWord(RefundState.DONE, refund.refund_id, amount=refund.amount)
         done = self._done(channel, payment, refund)  # this one may be what leaves no more to refund
@@ -256,7 +241,7 @@ class Alipay(Provider):
         told = _ask(channel, "alipay.trade.fastpay.refund.query", asked)
         if code := _code(told):
             raise _refusal(code)
-        with _making_sense():
+        with wire.as_answer():
             if wire.optional_text(told, "refund_status") != "REFUND_SUCCESS":
                 return None
             _name_checked(told, payment.payment_id)
@@ -320,7 +305,7 @@ def _ask(
     if answer.status != 200:
         raise _refusal(f"HTTP {answer.status}")
     whole, name = answer.json(), f"{method.replace('.', '_')}_response"
-    with _making_sense():
+    with wire.as_answer():
         if name not in whole:  # the gateway's own, which is signed at best under another name
             raise _refusal(_code(wire.part(whole, "error_response")))
         told = wire.part(whole, name)
@@ -343,33 +328,11 @@ def _signed(channel: Channel, method: str, asked: Mapping[str, str], urls: Mappi
         **urls,
         "biz_content": json.dumps(asked, ensure_ascii=False, separators=(",", ":")),
     }
-    signature = _private_key(channel.secrets["private_key"]).sign(signed_text(fields), PKCS1v15(), SHA256())
-    return {**fields, "sign": base64.b64encode(signature).decode()}
+    return {**fields, "sign": rsa.sign(_private_key(channel.secrets["private_key"]), signed_text(fields))}
 
 
 def _is_alipays(channel: Channel, message: bytes, signature: str) -> bool:
-    try:
-        given = base64.b64decode(signature, validate=True)
-    except ValueError:
-        return False
-    return any(_fits(key, message, given) for key in _alipay_keys(channel.settings["alipay_public_key"]))
-
-
-def _fits(key: RSAPublicKey, message: bytes, signature: bytes) -> bool:
-    try:
-        key.verify(signature, message, PKCS1v15(), SHA256())
-    except InvalidSignature:
-        return False
-    return True
-
-
-@contextmanager
-def _making_sense() -> Iterator[None]:
-    """What is not as documented is no answer."""
-    try:
-        yield
-    except ValueError as error:
-        raise Unavailable(f"the provider's answer: {error}") from None
+    return rsa.signed_by(message, signature, *_alipay_keys(channel.settings["alipay_public_key"]))
 
 
 def _name_checked(told: Mapping[str, Any], payment_id: str) -> None:
@@ -379,7 +342,7 @@ def _name_checked(told: Mapping[str, Any], payment_id: str) -> None:
 
 def _code(told: Mapping[str, Any]) -> str:
     """Empty for success, else the code of what is wrong."""
-    with _making_sense():
+    with wire.as_answer():
         code = wire.text(told, "code")
         return "" if code == _DONE else wire.optional_text(told, "sub_code") or code
 
@@ -401,17 +364,13 @@ def _ders(keys: str) -> list[bytes]:
 @lru_cache(maxsize=8)
 def _private_key(text: str) -> RSAPrivateKey:
     (der,) = _ders(text)
-    key = load_der_private_key(der, password=None)
-    if not isinstance(key, RSAPrivateKey) or key.key_size < _RSA_BITS:
-        raise ValueError("not RSA of so many bits")
-    return key
+    return rsa.private(der)
 
 
 @lru_cache(maxsize=8)
 def _alipay_keys(text: str) -> tuple[RSAPublicKey, ...]:
     """One, or two while one replaces the other."""
-    keys = [load_der_public_key(der) for der in _ders(text)]
-    found = tuple(key for key in keys if isinstance(key, RSAPublicKey) and key.key_size >= _RSA_BITS)
-    if len(found) != len(keys) or not 1 <= len(found) <= 2:
-        raise ValueError("not one or two RSA keys of so many bits")
-    return found
+    keys = tuple(map(rsa.public, _ders(text)))
+    if not 1 <= len(keys) <= 2:
+        raise ValueError("neither one nor two")
+    return keys

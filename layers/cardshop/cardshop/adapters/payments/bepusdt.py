@@ -18,7 +18,6 @@ Where it differs (from the project's `docs/api/api.md`, and its source where tha
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -36,7 +35,6 @@ _TRADE_TYPES = (
     *("usdc.trc20", "usdc.erc20", "usdc.bep20", "usdc.polygon", "usdc.arbitrum", "usdc.solana", "usdc.aptos"),
     *("usdc.xlayer", "usdc.base", "tron.trx", "ethereum.eth", "bsc.bnb", "ton.gram"),
 )
-_UNSAFE_IN_NAME = re.compile(r"[^\w .,()+-]")
 _NAME_CHARACTERS = 64
 
 
@@ -64,7 +62,7 @@ class Bepusdt(Epusdt):
             {
                 "trade_type": channel.settings["trade_type"],
                 "fiat": channel.settings["currency"],
-                "name": _UNSAFE_IN_NAME.sub(" ", request.name)[:_NAME_CHARACTERS].strip() or request.payment_id,
+                "name": wire.plain_name(request.name)[:_NAME_CHARACTERS].strip() or request.payment_id,
                 "timeout": min(max(seconds, 180), 3600),
             },
         )

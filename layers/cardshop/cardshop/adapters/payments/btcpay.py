@@ -33,7 +33,8 @@ from typing import Any
 
 from cardshop.adapters.clock import clock
 from cardshop.adapters.payments import outbound, wire
-from cardshop.domain.errors import Confirming, InvalidNotice, InvalidRequest, Unavailable
+from cardshop.adapters.payments.forms import LOCAL, fit, only
+from cardshop.domain.errors import Confirming, InvalidNotice, Unavailable
 from cardshop.domain.money import Money, exponent
 from cardshop.domain.payment import (
     Channel,
@@ -48,18 +49,16 @@ from cardshop.domain.payment import (
 )
 from cardshop.ports import Provider
 
-_URL = re.compile(
-    r"(https://[a-z0-9.-]+(:\d{1,5})?|http://(127\.0\.0\.1|localhost):\d{1,5})(/[\w.-]+)*", re.ASCII | re.IGNORECASE
-)
+_URL = rf"(?i)(https://[a-z0-9.-]+(:\d{{1,5}})?|{LOCAL})(/[\w.-]+)*"
 _PUBLIC = {
     "url": (_URL, "the server's address, https, without /api/v1"),
-    "store_id": (re.compile(r"[0-9A-Za-z]{20,64}"), "the store's id, letters and digits"),
-    "currencies": (re.compile(r"[A-Z]{3}(,[A-Z]{3}){0,19}"), "codes of three capitals, comma-separated: CNY,USD"),
+    "store_id": ("[0-9A-Za-z]{20,64}", "the store's id, letters and digits"),
+    "currencies": ("[A-Z]{3}(,[A-Z]{3}){0,19}", "codes of three capitals, comma-separated: CNY,USD"),
 }
 _SECRET = {
-    "api_key": (re.compile(r"[0-9A-Za-z]{20,128}"), "an API key, letters and digits"),
+    "api_key": ("[0-9A-Za-z]{20,128}", "an API key, letters and digits"),
     "webhook_secret": (
-        re.compile(r"[!-~]{8,128}( [!-~]{8,128})?"),
+        "[!-~]{8,128}( [!-~]{8,128})?",
         "the webhook's secret, 8 characters or more, no blank in it; while it changes two, blank-separated",
     ),
 }
@@ -75,7 +74,6 @@ _FATES = frozenset(
 _TEST = "__test__"  # begins the number of an invoice that is none, in what the webhook's page sends to test it
 
 _NUMBER = re.compile(r"[0-9A-Za-z]{1,64}")  # of an invoice: it goes into a path
-_PAGE = re.compile(r"https?://[!-~]+")
 _DECIMAL = re.compile(r"-?[0-9]{1,29}(\.[0-9]{1,28})?")  # as the server writes one: rates have more digits than money
 _CODE = re.compile(r"[a-z-]{1,64}")
 _MOST = 10**11  # minor units; the server's own limit has no meaning (2^64)
@@ -97,11 +95,9 @@ class BtcPay(Provider):
 
     def check_settings(self, settings: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
         given = {**_DEFAULTS, **settings, "url": settings.get("url", "").rstrip("/")}
-        for field, (pattern, meaning) in {**_PUBLIC, **_SECRET}.items():
-            if not pattern.fullmatch(given.get(field, "")):
-                raise InvalidRequest(f"{field}: {meaning}")
-        if unknown := given.keys() - _PUBLIC.keys() - _SECRET.keys():
-            raise InvalidRequest(f"{min(unknown)}: not a setting of {self.name}")
+        fields = {**_PUBLIC, **_SECRET}
+        fit(given, fields)
+        only(given, fields, self.name)
         return {field: given[field] for field in _PUBLIC}, {field: given[field] for field in _SECRET}
 
     def terms(self, channel: Channel) -> Terms:
@@ -119,7 +115,7 @@ class BtcPay(Provider):
         found = self._invoices(channel, request.payment_id)
         alive = [each for status in ("Settled", "Processing", "New") for each in found if each.status == status]
         invoice = alive[0] if alive else self._create(channel, request)
-        if invoice.amount != request.amount or not _PAGE.fullmatch(invoice.page):
+        if invoice.amount != request.amount or not wire.LINK.fullmatch(invoice.page):
             raise Unavailable(f"{self.name}: another amount than asked for in its answer, or no page")
         return PaymentSession(redirect_url=invoice.page, session_ref=invoice.number)
 
@@ -149,13 +145,11 @@ class BtcPay(Provider):
         if not any(wire.same(given, each) for each in ours):
             raise InvalidNotice("BTCPay-Sig")
         event = wire.body_object(notice)
-        try:
+        with wire.as_notice():
             if wire.text(event, "type") not in _FATES:
                 return []
             number, account = wire.text(event, "invoiceId"), wire.text(event, "storeId")
             payment_id = wire.optional_text(event, "metadata", "orderId")
-        except ValueError as error:
-            raise InvalidNotice(str(error)) from None
         if number.startswith(_TEST):
             return []
         if not _NUMBER.fullmatch(number):

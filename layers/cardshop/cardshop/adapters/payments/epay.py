@@ -26,7 +26,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 from cardshop.adapters.payments import outbound, wire
-from cardshop.domain.errors import InvalidNotice, InvalidRequest, Unavailable
+from cardshop.adapters.payments.forms import fit, only
+from cardshop.domain.errors import InvalidNotice, Unavailable
 from cardshop.domain.money import Money
 from cardshop.domain.payment import (
     Channel,
@@ -59,7 +60,6 @@ SETTINGS = {
 
 _CURRENCY = "CNY"
 _NAME_BYTES = 127
-_UNSAFE_IN_NAME = re.compile(r"[^\w .,()+-]")
 _REQUEST_ONLY = frozenset({"notify_url", "return_url"})
 _NAME = re.compile(r"\w+")
 _ANOTHER_FIELD = re.compile(r"&\w+=")
@@ -84,15 +84,6 @@ def joined(fields: Mapping[str, str]) -> str:
 def sign(fields: Mapping[str, str], key: str) -> str:
     """MD5 over the joined fields and the key, as the protocol has it."""
     return hashlib.md5((joined(fields) + key).encode(), usedforsecurity=False).hexdigest()
-
-
-def checked(settings: Mapping[str, str], forms: Mapping[str, tuple[str, str]]) -> None:
-    """InvalidRequest naming the first setting that has not its form, then the first that is none of them."""
-    for name, (form, meaning) in forms.items():
-        if not re.fullmatch(form, settings.get(name, ""), re.ASCII):
-            raise InvalidRequest(f"{name}: {meaning}")
-    if unknown := settings.keys() - forms.keys():
-        raise InvalidRequest(f"{min(unknown)}: not a setting of this provider")
 
 
 def order(channel: Channel, request: PaymentRequest) -> dict[str, str]:
@@ -154,12 +145,13 @@ class Epay(Provider):
     def check_settings(self, settings: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
         given = {"type": "alipay", **settings}
         given["url"] = given.get("url", "").rstrip("/")
-        forms = {
+        fields = {
             **SETTINGS,
             "key": ("[!-~]{1,128}", "the merchant key"),
             "refunds": ("none|whole", "none, or whole where the platform has act=refund"),
         }
-        checked({"refunds": Refunds.NONE.value, **given}, forms)
+        fit({"refunds": Refunds.NONE.value, **given}, fields)
+        only(given, fields, "this provider")
         return given, {"key": given.pop("key")}
 
     def terms(self, channel: Channel) -> Terms:
@@ -226,5 +218,5 @@ def _identified(channel: Channel) -> dict[str, str]:
 
 def _short_name(name: str) -> str:
     """The product's name without the characters that mean something to the sign, in 127 bytes."""
-    plain = _UNSAFE_IN_NAME.sub(" ", name).strip() or "order"
+    plain = wire.plain_name(name).strip() or "order"
     return plain.encode()[:_NAME_BYTES].decode(errors="ignore")

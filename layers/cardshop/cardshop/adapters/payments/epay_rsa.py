@@ -33,15 +33,12 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import load_der_private_key, load_der_public_key
 
 from cardshop.adapters.clock import clock
-from cardshop.adapters.payments import epay, outbound, wire
-from cardshop.domain.errors import InvalidNotice, InvalidRequest, StaleNotice, Unavailable
+from cardshop.adapters.payments import epay, outbound, rsa, wire
+from cardshop.adapters.payments.forms import fit, only
+from cardshop.domain.errors import InvalidNotice, InvalidRequest, Unavailable
 from cardshop.domain.payment import (
     Channel,
     EventKind,
@@ -58,8 +55,6 @@ from cardshop.domain.payment import (
 )
 from cardshop.ports import Provider
 
-_RSA_BITS = 2048
-_TOLERANCE = 300_000  # milliseconds
 _SIGN_TYPE = "RSA"
 _SIGN_TYPES = (_SIGN_TYPE, "SHA256WithRSA")
 _BLANK = " \t\n\r\0\x0b"  # what PHP trims: a value of nothing else is an empty one
@@ -71,7 +66,6 @@ _FORMS = {
     "private_key": (r"[\s\S]+", f"the merchant's own, {_KEY}"),
     "platform_key": (r"[\s\S]+", f"the platform's public one, {_KEY}; two while one replaces the other"),
 }
-_LINK = re.compile(r"https?://[!-~]+")
 _APP = re.compile(r"(weixin|alipays?|mqqapi)://[!-~]+")
 _NO_ORDER = re.compile("订单.{0,20}不存在")
 _NO_REFUND = re.compile("(退款|订单|记录).{0,20}不存在")
@@ -81,7 +75,7 @@ _REFUND_STATES = {"0": RefundState.PENDING, "1": RefundState.DONE}
 
 def sign(fields: Mapping[str, str], private_key: str) -> str:
     """SHA256WithRSA over the joined fields, base64."""
-    return base64.b64encode(_private_key(private_key).sign(_text(fields), PKCS1v15(), SHA256())).decode()
+    return rsa.sign(_private_key(private_key), _text(fields))
 
 
 class EpayRsa(Provider):
@@ -90,16 +84,13 @@ class EpayRsa(Provider):
     def check_settings(self, settings: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
         given = {"type": "alipay", "method": "submit", **settings}
         given["url"] = given.get("url", "").rstrip("/")
-        epay.checked(given, _FORMS)
-        try:
-            own = _private_key(given["private_key"]).public_key().public_numbers()
-        except (ValueError, TypeError, UnsupportedAlgorithm):  # TypeError: it wants a password
-            raise InvalidRequest(f"private_key: {_FORMS['private_key'][1]}") from None
-        try:
-            others = [key.public_numbers() for key in _platform_keys(given["platform_key"])]
-        except (ValueError, UnsupportedAlgorithm):
-            raise InvalidRequest(f"platform_key: {_FORMS['platform_key'][1]}") from None
-        if own in others:
+        fit(given, _FORMS)
+        only(given, _FORMS, "this provider")
+        with rsa.setting("private_key", _FORMS["private_key"][1]):
+            own = _private_key(given["private_key"])
+        with rsa.setting("platform_key", _FORMS["platform_key"][1]):
+            theirs = _platform_keys(given["platform_key"])
+        if own.public_key() in theirs:
             raise InvalidRequest("platform_key: the platform's public key, not the merchant's own")
         return given, {"private_key": given.pop("private_key")}
 
@@ -202,7 +193,7 @@ def _session(said: Mapping[str, Any]) -> PaymentSession:
     if isinstance(content, str):  # an array would not be signed
         if kind == "qrcode" and content:
             return PaymentSession(qr_code=content)
-        if (kind == "jump" and _LINK.fullmatch(content)) or (kind == "urlscheme" and _APP.fullmatch(content)):
+        if (kind == "jump" and wire.LINK.fullmatch(content)) or (kind == "urlscheme" and _APP.fullmatch(content)):
             return PaymentSession(redirect_url=content)
     raise Unavailable("the provider's answer: pay_type and pay_info that a shop cannot show")
 
@@ -229,26 +220,13 @@ def _verify(channel: Channel, fields: Mapping[str, str], now: int) -> None:
     """InvalidNotice or StaleNotice unless the platform signed this within five minutes of `now` (milliseconds)."""
     if fields.get("sign_type", _SIGN_TYPE) not in _SIGN_TYPES:
         raise InvalidNotice("sign_type")
-    try:
-        signature = base64.b64decode(fields.get("sign", ""), validate=True)
-    except ValueError:
-        raise InvalidNotice("sign") from None
-    text = _text(fields)
-    if not any(_signed_by(key, text, signature) for key in _platform_keys(channel.settings["platform_key"])):
+    keys = _platform_keys(channel.settings["platform_key"])
+    if not rsa.signed_by(_text(fields), fields.get("sign", ""), *keys):
         raise InvalidNotice("sign")
     signed = fields.get("timestamp", "")
-    if not re.fullmatch("[0-9]{1,12}", signed):
+    if not wire.SECONDS.fullmatch(signed):
         raise InvalidNotice("timestamp")
-    if abs(now - int(signed) * 1000) > _TOLERANCE:
-        raise StaleNotice("timestamp")
-
-
-def _signed_by(key: RSAPublicKey, text: bytes, signature: bytes) -> bool:
-    try:
-        key.verify(signature, text, PKCS1v15(), SHA256())
-    except InvalidSignature:
-        return False
-    return True
+    wire.check_age(signed, now, "timestamp")
 
 
 def _text(fields: Mapping[str, str]) -> bytes:
@@ -265,20 +243,12 @@ def _as_php(value: object) -> str:
 @lru_cache(maxsize=8)
 def _private_key(text: str) -> RSAPrivateKey:
     (der,) = _ders(text)
-    key = load_der_private_key(der, password=None)
-    if not isinstance(key, RSAPrivateKey) or key.key_size < _RSA_BITS:
-        raise ValueError("not RSA of so many bits")
-    return key
+    return rsa.private(der)
 
 
 @lru_cache(maxsize=8)
-def _platform_keys(text: str) -> list[RSAPublicKey]:
-    keys = []
-    for der in _ders(text):
-        key = load_der_public_key(der)
-        if not isinstance(key, RSAPublicKey) or key.key_size < _RSA_BITS:
-            raise ValueError("not RSA of so many bits")
-        keys.append(key)
+def _platform_keys(text: str) -> tuple[RSAPublicKey, ...]:
+    keys = tuple(map(rsa.public, _ders(text)))
     if len(keys) > 2:
         raise ValueError("more than an old one and a new one")
     return keys

@@ -25,7 +25,8 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 from cardshop.adapters.payments import outbound, wire
-from cardshop.domain.errors import InvalidNotice, InvalidRequest, Unavailable
+from cardshop.adapters.payments.forms import LOCAL, fit, only
+from cardshop.domain.errors import InvalidNotice, Unavailable
 from cardshop.domain.money import Money, exponent
 from cardshop.domain.payment import (
     Channel,
@@ -44,10 +45,9 @@ from cardshop.ports import Provider
 Fields = Mapping[str, str | int | Decimal]
 JSON = {"Content-Type": "application/json"}
 
-_URL = re.compile(r"(https://[A-Za-z0-9.-]+(:\d{1,5})?|http://(127\.0\.0\.1|localhost):\d{1,5})(/[\w.-]+)*", re.ASCII)
-_TOKENS = re.compile(r"[!-~]{8,128}( [!-~]{8,128})?")
+_URL = rf"(https://[A-Za-z0-9.-]+(:\d{{1,5}})?|{LOCAL})(/[\w.-]+)*"
+_TOKENS = "[!-~]{8,128}( [!-~]{8,128})?"
 _NUMBER = re.compile(r"[A-Za-z0-9_-]{1,64}")  # the gateway's number of an order: it goes into a path
-_PAGE = re.compile(r"https?://[!-~]+")
 _MOST = 99_999  # of the currency's own unit: BEpusdt's own limit (`payment_max_amount`); Epusdt names none
 
 
@@ -61,19 +61,20 @@ class Epusdt(Provider):
     closes = False
 
     def check_settings(self, settings: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
-        public = {"url": settings.get("url", "").rstrip("/")}
-        if not _URL.fullmatch(public["url"]):
-            raise InvalidRequest("url: the gateway's address, what stands before /api/v1, https")
-        for field, allowed in self.choices.items():
-            public[field] = settings.get(field, allowed[0])
-            if public[field] not in allowed:
-                raise InvalidRequest(f"{field}: one of {', '.join(allowed)}")
-        token = settings.get("token", "")
-        if not _TOKENS.fullmatch(token):
-            raise InvalidRequest("token: the API token, 8 characters or more; while it changes two, the new one first")
-        if unknown := settings.keys() - public.keys() - {"token"}:
-            raise InvalidRequest(f"{min(unknown)}: not a setting of {self.name}")
-        return public, {"token": token}
+        first = {field: allowed[0] for field, allowed in self.choices.items()}
+        choices = {
+            field: ("|".join(map(re.escape, allowed)), f"one of {', '.join(allowed)}")
+            for field, allowed in self.choices.items()
+        }
+        given = {**first, **settings, "url": settings.get("url", "").rstrip("/")}
+        fields = {
+            "url": (_URL, "the gateway's address, what stands before /api/v1, https"),
+            **choices,
+            "token": (_TOKENS, "the API token, 8 characters or more; while it changes two, the new one first"),
+        }
+        fit(given, fields)
+        only(given, fields, self.name)
+        return given, {"token": given.pop("token")}
 
     def terms(self, channel: Channel) -> Terms:
         currency = channel.settings["currency"]
@@ -107,7 +108,7 @@ class Epusdt(Provider):
         # What the status means later rests on this: it is this order's, of this amount.
         if named != (request.payment_id, request.amount):
             raise Unavailable(f"{self.name}: another order in its answer")
-        if not _PAGE.fullmatch(page) or not _NUMBER.fullmatch(session_ref):
+        if not wire.LINK.fullmatch(page) or not _NUMBER.fullmatch(session_ref):
             raise Unavailable(f"{self.name}: no page or no number in its answer")
         return PaymentSession(redirect_url=page, session_ref=session_ref)
 

@@ -32,23 +32,22 @@ import ssl
 import time
 import warnings
 import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, TypeVar
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import AuthorityInformationAccessOID
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
-from cardshop.adapters.payments import outbound, wire
+from cardshop.adapters.payments import outbound, rsa, wire
+from cardshop.adapters.payments.forms import LOCAL, fit, only
 from cardshop.adapters.payments.outbound import Answer
 from cardshop.domain.errors import InvalidNotice, InvalidRequest, StaleNotice, Unavailable
 from cardshop.domain.money import Money
@@ -109,7 +108,7 @@ _PATTERNS = {
     "webhook_id": ("[A-Za-z0-9]{10,50}", "of the webhook in the REST app, 10 to 50 letters and digits"),
     "merchant_id": ("[2-9A-HJ-NP-Z]{13}", "the account's merchant ID, 13 capitals and digits"),
     "host": (
-        rf"{re.escape(_LIVE)}|{re.escape(_SANDBOX)}|http://(?:127\.0\.0\.1|localhost):[0-9]{{1,5}}",
+        f"{re.escape(_LIVE)}|{re.escape(_SANDBOX)}|{LOCAL}",
         f"{_LIVE} or {_SANDBOX}",
     ),
 }
@@ -193,13 +192,10 @@ class PayPal(Provider):
         public = {"host": _LIVE, **settings}
         secret = public.pop("client_secret", "")
         root = public.pop("root_certificate", None)
-        for name, (pattern, meaning) in _PATTERNS.items():
-            if not re.fullmatch(pattern, public.get(name, "")):
-                raise InvalidRequest(f"{name}: {meaning}")
+        fit(public, _PATTERNS)
         if not re.fullmatch("[!-~]{16,256}", secret):
             raise InvalidRequest("client_secret: of the REST app, 16 to 256 characters")
-        if unknown := public.keys() - _PATTERNS.keys():
-            raise InvalidRequest(f"{min(unknown)}: not a setting of paypal")
+        only(public, _PATTERNS, self.name)
         if root is not None:
             public["root_certificate"] = _checked_root(public["host"], root)
         return public, {"client_secret": secret}
@@ -218,7 +214,7 @@ class PayPal(Provider):
             order = _found(_ask(channel, "GET", f"/v2/checkout/orders/{request.session_ref}"))
         else:
             order = _found(_ask(channel, "POST", "/v2/checkout/orders", _asked(request), request_id=number))
-        with _sense():
+        with wire.as_answer():
             _check_ours(order, number)
             reference = _number(order, "id")
             page = _page(_site(channel), order, reference)
@@ -227,10 +223,8 @@ class PayPal(Provider):
     def read_notice(self, channel: Channel, notice: Notice, received_at: int) -> list[PaymentEvent]:
         _verify(channel, notice, datetime.fromtimestamp(received_at // 1000, UTC))
         told = wire.body_object(notice)
-        try:
+        with wire.as_notice():
             return _events(told)
-        except ValueError as error:
-            raise InvalidNotice(str(error)) from None
 
     def trace(self, channel: Channel, event: PaymentEvent) -> str | None:
         if event.provider_ref is None:
@@ -239,7 +233,7 @@ class PayPal(Provider):
         if _is_unknown(answer):
             return None
         capture = _found(answer)
-        with _sense():
+        with wire.as_answer():
             return _named(capture)
 
     def query_payment(self, channel: Channel, payment: Payment) -> PaymentEvent:
@@ -324,7 +318,7 @@ def _token(channel: Channel, *, fresh: bool) -> str:
         "Content-Type": "application/x-www-form-urlencoded",
     }
     granted = _found(_call(channel, "POST", "/v1/oauth2/token", headers, b"grant_type=client_credentials"))
-    with _sense():
+    with wire.as_answer():
         token, seconds = wire.text(granted, "access_token"), wire.integer(granted, "expires_in")
     if len(_tokens) >= _TOKENS:
         _tokens.clear()
@@ -356,15 +350,6 @@ def _issue(answer: Answer) -> str:
 
 def _is_unknown(answer: Answer) -> bool:
     return answer.status == 404 and answer.json().get("name") == "RESOURCE_NOT_FOUND"
-
-
-@contextmanager
-def _sense() -> Iterator[None]:
-    """Unavailable if an answer is not of the form that it should have."""
-    try:
-        yield
-    except ValueError as error:
-        raise Unavailable(f"the provider's answer: {error}") from None
 
 
 # ---- orders
@@ -434,7 +419,7 @@ def _query(channel: Channel, payment: Payment, *, take: bool) -> PaymentEvent:
 def _order_read(answer: Answer, payment: Payment) -> tuple[PaymentEvent, bool]:
     """What an order says of the payment, and whether it waits for the shop to capture it."""
     order = _found(answer)
-    with _sense():
+    with wire.as_answer():
         _check_ours(order, payment.payment_id)
         status = wire.text(order, "status")
         unit = _objects(order, "purchase_units")[0]
@@ -460,7 +445,7 @@ def _check_ours(order: Mapping[str, Any], number: str) -> None:
 
 def _refund_answered(answer: Answer, payment: Payment, refund: Refund) -> RefundWord:
     told = _found(answer)
-    with _sense():
+    with wire.as_answer():
         if _named(told) not in (None, refund.refund_id, payment.payment_id):
             raise ValueError("it is another refund's")
         if _amount(told, "amount") != refund.amount:
@@ -487,7 +472,7 @@ def _verify(channel: Channel, notice: Notice, now: datetime) -> None:
     if host not in site.certificates or not path or not re.fullmatch("[A-Za-z0-9_-]{1,128}", name):
         raise InvalidNotice("paypal-cert-url")
     try:
-        proof = base64.b64decode(signature, validate=True)  # ValueError for what is not ASCII, too
+        base64.b64decode(signature, validate=True)  # before a certificate is fetched for what cannot be one
         if not _TIME.fullmatch(sent):
             raise ValueError("no time")
         age = now - datetime.fromisoformat(sent)
@@ -497,10 +482,8 @@ def _verify(channel: Channel, notice: Notice, now: datetime) -> None:
         raise StaleNotice("paypal-transmission-time")
     key = _key(_certificates(url, site.issuers), site.signer, channel.settings.get("root_certificate"), now)
     signed = f"{identity}|{sent}|{channel.settings['webhook_id']}|{zlib.crc32(notice.body)}"
-    try:
-        key.verify(proof, signed.encode(), PKCS1v15(), SHA256())
-    except InvalidSignature:
-        raise InvalidNotice("paypal-transmission-sig") from None
+    if not rsa.signed_by(signed.encode(), signature, key):
+        raise InvalidNotice("paypal-transmission-sig")
 
 
 @lru_cache(maxsize=16)

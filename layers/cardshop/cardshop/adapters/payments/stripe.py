@@ -24,15 +24,15 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from cardshop.adapters.payments import outbound, wire
+from cardshop.adapters.payments.forms import LOCAL, only
 from cardshop.adapters.payments.outbound import Answer
-from cardshop.domain.errors import InvalidNotice, InvalidRequest, StaleNotice, Unavailable
+from cardshop.domain.errors import InvalidNotice, InvalidRequest, Unavailable
 from cardshop.domain.money import Money
 from cardshop.domain.payment import (
     TERMINALS,
@@ -54,14 +54,11 @@ from cardshop.ports import Provider
 _VERSION = "2025-03-31.basil"  # since then a session's currency is the one that was asked for
 _HOST = "https://api.stripe.com"
 _HOSTS = ("api.stripe.com",)
-_TOLERANCE = 300_000  # milliseconds
 _NAME_CHARACTERS = 250
 _REFUNDS_LISTED = 100  # the most that one answer lists
 
 _SECRET_KEY = re.compile(r"(?:sk|rk)_(live|test)_[A-Za-z0-9_]{8,250}")
 _WEBHOOK_SECRET = re.compile(r"whsec_[A-Za-z0-9+/=_-]{8,250}")
-_LOCAL = re.compile(r"http://(?:127\.0\.0\.1|localhost):[0-9]{1,5}")
-_TIME = re.compile("[0-9]{1,12}")
 _CURRENCY = re.compile("[a-z]{3}")
 _CODE = re.compile("[a-z_]{1,64}")
 
@@ -109,10 +106,9 @@ class Stripe(Provider):
             raise InvalidRequest("secret_key: sk_live_…, sk_test_… or a restricted key, rk_…; never the public pk_…")
         if not 1 <= len(secrets) <= 2 or not all(map(_WEBHOOK_SECRET.fullmatch, secrets)):
             raise InvalidRequest("webhook_secret: whsec_…, and while it is rolled the old one after a space")
-        if host != _HOST and not _LOCAL.fullmatch(host):
+        if host != _HOST and not re.fullmatch(LOCAL, host):
             raise InvalidRequest(f"host: {_HOST}")
-        if unknown := settings.keys() - {"secret_key", "webhook_secret", "host"}:
-            raise InvalidRequest(f"{min(unknown)}: not a setting of stripe")
+        only(settings, {"secret_key", "webhook_secret", "host"}, self.name)
         return {"host": host}, {"secret_key": key, "webhook_secret": " ".join(secrets)}
 
     def terms(self, channel: Channel) -> Terms:
@@ -133,7 +129,7 @@ class Stripe(Provider):
         else:
             answer = _call(channel, "POST", "/v1/checkout/sessions", _asked(request), request.payment_id)
             session = _own(answer, request.payment_id)
-        with _sense():
+        with wire.as_answer("stripe"):
             session_ref, status = wire.text(session, "id"), wire.text(session, "status")
             if _money(session, "amount_total") != request.amount:
                 raise ValueError("amount_total: another")
@@ -146,12 +142,10 @@ class Stripe(Provider):
     def read_notice(self, channel: Channel, notice: Notice, received_at: int) -> list[PaymentEvent]:
         _verify(channel.secrets.get("webhook_secret", "").split(), notice, received_at)
         event = wire.body_object(notice)
-        try:
+        with wire.as_notice():
             read = _READERS.get(wire.text(event, "type"))
             said = read(wire.part(event, "data", "object")) if read else None
             return [] if said is None else [replace(said, account=_account(event))]
-        except ValueError as error:
-            raise InvalidNotice(str(error)) from None
 
     def trace(self, channel: Channel, event: PaymentEvent) -> str | None:
         if event.provider_ref is None:
@@ -160,7 +154,7 @@ class Stripe(Provider):
         if answer.status == 404:
             return None
         intent = _good(answer)
-        with _sense():
+        with wire.as_answer("stripe"):
             if wire.text(intent, "id") != event.provider_ref:
                 raise ValueError("id: another PaymentIntent")
             return wire.optional_text(intent, "metadata", "payment_id")
@@ -259,15 +253,6 @@ def _code(answer: Answer) -> str:
     return f"status {answer.status}"
 
 
-@contextmanager
-def _sense() -> Iterator[None]:
-    """An answer without sense is no answer."""
-    try:
-        yield
-    except ValueError as error:
-        raise Unavailable(f"stripe: {error}") from None
-
-
 def _session(channel: Channel, session_ref: str, payment_id: str) -> dict[str, Any]:
     answer = _call(channel, "GET", f"/v1/checkout/sessions/{quote(session_ref, safe='')}")
     return _own(answer, payment_id, session_ref)
@@ -276,7 +261,7 @@ def _session(channel: Channel, session_ref: str, payment_id: str) -> dict[str, A
 def _own(answer: Answer, payment_id: str, session_ref: str | None = None) -> dict[str, Any]:
     """The session that an answer is, if it is our payment's, and the one that was asked for."""
     session = _good(answer)
-    with _sense():
+    with wire.as_answer("stripe"):
         if session_ref is not None and session.get("id") != session_ref:
             raise ValueError("id: another session")
         if wire.text(session, "metadata", "payment_id") != payment_id:
@@ -286,7 +271,7 @@ def _own(answer: Answer, payment_id: str, session_ref: str | None = None) -> dic
 
 def _standing(session: dict[str, Any], payment_id: str) -> PaymentEvent:
     """How a session stands, as an answer to a query."""
-    with _sense():
+    with wire.as_answer("stripe"):
         status = wire.text(session, "status")
         if wire.text(session, "payment_status") == "paid":
             amount = _money(session, "amount_total")
@@ -302,7 +287,7 @@ def _intent(channel: Channel, payment: Payment) -> str | None:
         return payment.provider_ref
     if payment.session_ref is None:
         return None
-    with _sense():
+    with wire.as_answer("stripe"):
         return wire.optional_text(_session(channel, payment.session_ref, payment.payment_id), "payment_intent")
 
 
@@ -310,7 +295,7 @@ def _found(channel: Channel, intent: str, refund: Refund) -> dict[str, Any] | No
     """The refund with our number among those of the PaymentIntent."""
     query = urlencode({"payment_intent": intent, "limit": _REFUNDS_LISTED})
     listed = _good(_call(channel, "GET", f"/v1/refunds?{query}"))
-    with _sense():
+    with wire.as_answer("stripe"):
         there = listed.get("data")
         if not isinstance(there, list) or not all(isinstance(each, dict) for each in there):
             raise ValueError("data: no list of refunds")
@@ -323,7 +308,7 @@ def _found(channel: Channel, intent: str, refund: Refund) -> dict[str, Any] | No
 
 
 def _word(there: dict[str, Any], refund: Refund) -> RefundWord:
-    with _sense():
+    with wire.as_answer("stripe"):
         if wire.text(there, "metadata", "refund_id") != refund.refund_id or _money(there, "amount") != refund.amount:
             raise ValueError("another refund")
         return RefundWord(_refund_state(there), refund.refund_id, wire.text(there, "id"), refund.amount)
@@ -343,14 +328,13 @@ def _refused(answer: Answer) -> bool:
 def _verify(secrets: list[str], notice: Notice, received_at: int) -> None:
     given = [part.partition("=") for part in notice.headers.get("stripe-signature", "").split(",")]
     times = [value for name, _, value in given if name == "t"]
-    if len(times) != 1 or not _TIME.fullmatch(times[0]):
+    if len(times) != 1 or not wire.SECONDS.fullmatch(times[0]):
         raise InvalidNotice("stripe-signature: no time")
     expected = [sign(secret, times[0], notice.body) for secret in secrets]
     signatures = [value for name, _, value in given if name == "v1"]
     if not any(wire.same(signature, right) for signature in signatures for right in expected):
         raise InvalidNotice("stripe-signature: none that is right")
-    if abs(received_at - int(times[0]) * 1000) > _TOLERANCE:
-        raise StaleNotice("stripe-signature: too long ago, or in the future")
+    wire.check_age(times[0], received_at, "stripe-signature: too long ago, or in the future")
 
 
 def _account(event: Mapping[str, Any]) -> str:

@@ -29,17 +29,16 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from cryptography.exceptions import InvalidSignature, InvalidTag, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 from cryptography.x509 import load_pem_x509_certificate
 
-from cardshop.adapters.payments import outbound, wire
+from cardshop.adapters.payments import outbound, rsa, wire
+from cardshop.adapters.payments.forms import LOCAL, fit, only
 from cardshop.adapters.payments.outbound import Answer
-from cardshop.domain.errors import InvalidNotice, InvalidRequest, StaleNotice, Unavailable
+from cardshop.domain.errors import InvalidNotice, InvalidRequest, Unavailable
 from cardshop.domain.money import Money
 from cardshop.domain.payment import (
     TERMINALS,
@@ -66,8 +65,6 @@ _CURRENCY = "CNY"
 _PUBLIC_KEY = "PUB_KEY_ID_"
 _MOST = 10_000_000  # fen; WeChat Pay's own limit is the merchant's, and no page has it
 _NAME_CHARACTERS = 127
-_RSA_BITS = 2048
-_TOLERANCE = 300_000  # milliseconds
 _BEIJING = timezone(timedelta(hours=8))
 _ORDERS = "/v3/pay/transactions"
 _REFUNDS = "/v3/refund/domestic/refunds"
@@ -99,7 +96,7 @@ _PATTERNS = {
     "appid": ("wx[0-9A-Za-z]{16}", "of the official account or mini program, wx and 16 characters"),
     "merchant_serial": ("[0-9A-F]{8,64}", "of the merchant's API certificate, hexadecimal in capitals"),
     "host": (
-        r"https://api2?\.mch\.weixin\.qq\.com|http://(127\.0\.0\.1|localhost):[0-9]{1,5}",
+        rf"https://api2?\.mch\.weixin\.qq\.com|{LOCAL}",
         "https://api.mch.weixin.qq.com or https://api2.mch.weixin.qq.com",
     ),
     "method": ("auto|native|h5|jsapi", "one of auto, native, h5, jsapi"),
@@ -111,15 +108,7 @@ clock = time.time  # tests put their own here
 
 
 def sign(private_key: str, message: bytes) -> str:
-    return base64.b64encode(_private_key(private_key).sign(message, PKCS1v15(), SHA256())).decode()
-
-
-def signed_by(key: RSAPublicKey, message: bytes, signature: str) -> bool:
-    try:
-        key.verify(base64.b64decode(signature, validate=True), message, PKCS1v15(), SHA256())
-    except (InvalidSignature, ValueError):  # ValueError: no base64
-        return False
-    return True
+    return rsa.sign(_private_key(private_key), message)
 
 
 def authorization(channel: Channel, method: str, target: str, body: bytes) -> str:
@@ -150,21 +139,14 @@ class WeChat(Provider):
 
     def check_settings(self, settings: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
         given = {**dict.fromkeys(_SECRETS, ""), "wechat_keys": "", **_DEFAULTS, **settings}
-        if unknown := given.keys() - _PATTERNS.keys() - {*_SECRETS, "wechat_keys"}:
-            raise InvalidRequest(f"{min(unknown)}: not a setting of wechat")
-        for name, (pattern, meaning) in _PATTERNS.items():
-            if not re.fullmatch(pattern, given.get(name, "")):
-                raise InvalidRequest(f"{name}: {meaning}")
-        try:
+        only(given, {*_PATTERNS, *_SECRETS, "wechat_keys"}, self.name)
+        fit(given, _PATTERNS)
+        with rsa.setting("private_key", "the merchant's own, PEM, RSA of 2048 bits or more"):
             own = _private_key(given["private_key"])
-        except (ValueError, TypeError, UnsupportedAlgorithm):  # TypeError: it wants a password
-            raise InvalidRequest("private_key: the merchant's own, PEM, RSA of 2048 bits or more") from None
         if not re.fullmatch("[!-~]{32}( [!-~]{32})?", given["api_v3_key"]):  # two while one replaces the other
             raise InvalidRequest("api_v3_key: exactly 32 bytes, or two such keys with a space between")
-        try:
+        with rsa.setting("wechat_keys", "JSON, PUB_KEY_ID_… or a certificate's serial to its PEM, RSA"):
             theirs = _wechat_keys(given["wechat_keys"])
-        except (ValueError, UnsupportedAlgorithm):
-            raise InvalidRequest("wechat_keys: JSON, PUB_KEY_ID_… or a certificate's serial to its PEM, RSA") from None
         if own.public_key() in theirs.values():
             raise InvalidRequest("wechat_keys: WeChat Pay's, and this is the merchant's own")
         return given, {name: given.pop(name) for name in _SECRETS}
@@ -200,23 +182,19 @@ class WeChat(Provider):
         answer = _ask(channel, "POST", f"{_ORDERS}/{way}", asked)
         if answer.status != 200:
             raise _refusal(answer)
-        try:
+        with wire.as_answer():
             return _session(channel, way, answer.json(), request.return_url)
-        except ValueError as error:
-            raise Unavailable(f"the provider's answer: {error}") from None
 
     def read_notice(self, channel: Channel, notice: Notice, received_at: int) -> list[PaymentEvent]:
         _verify(channel, notice.headers, notice.body, received_at)
         told = wire.body_object(notice)
-        try:
+        with wire.as_notice():
             event = wire.text(told, "event_type")
             if event == "TRANSACTION.SUCCESS":
                 said = _of_a_payment(channel, _content(channel, told))
                 return [said if said.paid else replace(said, kind=EventKind.ASK)]
             if event in _REFUND_EVENTS:
                 return [_of_a_refund(channel, _content(channel, told))]
-        except ValueError as error:
-            raise InvalidNotice(str(error)) from None
         return []  # of a complaint, a coupon, another product
 
     def query_payment(self, channel: Channel, payment: Payment) -> PaymentEvent:
@@ -226,10 +204,8 @@ class WeChat(Provider):
             return PaymentEvent(payment.payment_id, EventKind.OPEN)
         if answer.status != 200:
             raise _refusal(answer)
-        try:
+        with wire.as_answer():
             said = _of_a_payment(channel, answer.json())
-        except ValueError as error:
-            raise Unavailable(f"the provider's answer: {error}") from None
         if (said.payment_id, said.account) != (payment.payment_id, self.account(channel)):
             raise Unavailable("the provider answered for another payment")
         return said
@@ -325,12 +301,12 @@ def _verify(channel: Channel, headers: Mapping[str, str], body: bytes, now: int)
     if headers.get("wechatpay-signature-type", _SCHEME) != _SCHEME:
         raise InvalidNotice("Wechatpay-Signature-Type")
     signed, nonce = headers.get("wechatpay-timestamp", ""), headers.get("wechatpay-nonce", "")
-    if not re.fullmatch("[0-9]{1,12}", signed) or not re.fullmatch("[!-~]{1,128}", nonce):
+    if not wire.SECONDS.fullmatch(signed) or not re.fullmatch("[!-~]{1,128}", nonce):
         raise InvalidNotice("Wechatpay-Timestamp or -Nonce")
-    if not signed_by(key, f"{signed}\n{nonce}\n".encode() + body + b"\n", headers.get("wechatpay-signature", "")):
+    message = f"{signed}\n{nonce}\n".encode() + body + b"\n"
+    if not rsa.signed_by(message, headers.get("wechatpay-signature", ""), key):
         raise InvalidNotice("Wechatpay-Signature")
-    if abs(now - int(signed) * 1000) > _TOLERANCE:
-        raise StaleNotice("Wechatpay-Timestamp")
+    wire.check_age(signed, now, "Wechatpay-Timestamp")
 
 
 def _content(channel: Channel, told: Mapping[str, Any]) -> dict[str, Any]:
@@ -369,12 +345,10 @@ def _refund_answered(answer: Answer, payment: Payment, refund: Refund) -> Refund
     if answer.status != 200:
         raise _refusal(answer)
     told = answer.json()
-    try:
+    with wire.as_answer():
         word = _refund_word(told, "status")
         if (word.refund_id, wire.text(told, "out_trade_no")) != (refund.refund_id, payment.payment_id):
             raise ValueError("of another refund")
-    except ValueError as error:
-        raise Unavailable(f"the provider's answer: {error}") from None
     return word
 
 
@@ -400,10 +374,7 @@ def _money(fen: int, currency: str) -> Money:
 
 @lru_cache(maxsize=8)
 def _private_key(pem: str) -> RSAPrivateKey:
-    key = load_pem_private_key(pem.encode(), password=None)
-    if not isinstance(key, RSAPrivateKey) or key.key_size < _RSA_BITS:
-        raise ValueError("not RSA of so many bits")
-    return key
+    return rsa.private(pem.encode(), load_pem_private_key)
 
 
 @lru_cache(maxsize=8)
@@ -420,9 +391,7 @@ def _wechat_keys(text: str) -> dict[str, RSAPublicKey]:
             key: object = certificate.public_key()
         else:
             key = load_pem_public_key(pem.encode())
-        if not isinstance(key, RSAPublicKey) or key.key_size < _RSA_BITS:
-            raise ValueError("not RSA of so many bits")
-        keys[serial] = key
+        keys[serial] = rsa.strong(key)
     if not keys:
         raise ValueError("none")
     return keys

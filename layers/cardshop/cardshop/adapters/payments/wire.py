@@ -1,22 +1,57 @@
-"""What providers send, read strictly: forms, JSON and amounts. Errors quote nothing of what came."""
+"""What providers send, read strictly: forms, JSON, times and amounts. Errors quote nothing of what came."""
 
 from __future__ import annotations
 
 import hmac
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any, NoReturn
 from urllib.parse import parse_qsl
 
-from cardshop.domain.errors import InvalidNotice
+from cardshop.domain.errors import InvalidNotice, StaleNotice, Unavailable
 from cardshop.domain.payment import Notice
 
 MAX_NOTICE = 64 * 1024  # bytes
+SECONDS = re.compile("[0-9]{1,12}")  # a Unix time, as it is signed
+LINK = re.compile(r"https?://[!-~]+")
+
+_TOLERANCE = 300_000  # milliseconds
 _MAX_FIELDS = 64
 _DIGITS = 20  # on either side of an amount's point
+_UNSAFE_IN_NAME = re.compile(r"[^\w .,()+-]")
 _PLAIN = re.compile(rf"[0-9]{{1,{_DIGITS}}}(?:\.[0-9]{{1,{_DIGITS}}})?")
+
+
+@contextmanager
+def as_notice() -> Iterator[None]:
+    """A notice that makes no sense is none."""
+    try:
+        yield
+    except ValueError as error:
+        raise InvalidNotice(str(error)) from None
+
+
+@contextmanager
+def as_answer(of: str = "the provider's answer") -> Iterator[None]:
+    """An answer that makes no sense is none."""
+    try:
+        yield
+    except ValueError as error:
+        raise Unavailable(f"{of}: {error}") from None
+
+
+def check_age(signed: str, now: int, where: str) -> None:
+    """StaleNotice unless this time (Unix seconds) is within five minutes of `now` (milliseconds)."""
+    if abs(now - int(signed) * 1000) > _TOLERANCE:
+        raise StaleNotice(where)
+
+
+def plain_name(name: str) -> str:
+    """A product's name without the characters that mean something to a signature over joined fields."""
+    return _UNSAFE_IN_NAME.sub(" ", name)
 
 
 def form(notice: Notice) -> dict[str, str]:
@@ -94,10 +129,8 @@ def _no_number(_: str) -> NoReturn:
 
 def body_object(notice: Notice) -> dict[str, Any]:
     """The JSON object that is a notice's body; InvalidNotice if it is none."""
-    try:
+    with as_notice():
         return json_object(notice.body)
-    except ValueError as error:
-        raise InvalidNotice(str(error)) from None
 
 
 def text(value: Mapping[str, Any], *path: str) -> str:
