@@ -10,7 +10,8 @@ import pytest
 
 from simulators import bepusdt
 from simulators.booth import serve
-from tests.simulators.test_epusdt import ORDER, TOKEN, ordered, shop
+from tests.simulators.shop import listening
+from tests.simulators.test_epusdt import ORDER, TOKEN, ordered
 
 
 @pytest.fixture
@@ -68,14 +69,15 @@ def test_bepusdt_cancels_what_waits_and_only_that(coins: bepusdt.Bepusdt) -> Non
 
 
 def test_bepusdt_tells_of_waiting_and_of_the_end_too(coins: bepusdt.Bepusdt) -> None:
-    with shop() as there:
-        there.reply = b""  # the status is enough
+    with listening() as there:
+        there.reply = lambda _: (200, b"")  # the status is enough
         create(coins, notify_url=there.url)
         for event in ("waiting", "closed", "failed", "refunded"):
             httpx.post(f"{coins.url}/_control/notices/{ORDER['order_id']}", json={"event": event})
             coins.quiet()
-        assert [each["status"] for each in there.notices] == [1, 3, 6]
-        assert all(each["actual_amount"] == "5.92" for each in there.notices)
+        told = [each.json() for each in there.told]
+        assert [each["status"] for each in told] == [1, 3, 6]
+        assert all(each["actual_amount"] == "5.92" for each in told)
 
 
 def test_an_older_bepusdt_has_another_query_and_another_page() -> None:

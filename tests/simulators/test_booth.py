@@ -3,16 +3,14 @@
 import hashlib
 import json
 import os
-import queue
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,6 +18,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from simulators.booth import Answer, Booth, Outgoing, Payment, Refusal, Request, Telling, main, serve
+from tests.simulators.shop import Shop, listening
 
 ROOT = Path(__file__).parents[2]
 FAST = 60_000.0  # the first retry comes after a millisecond
@@ -84,46 +83,10 @@ class Toy(Booth):
         return status == 410
 
 
-class Shop:
-    """Keeps the notices it gets and answers with ``reply(number of this notice)``."""
-
-    def __init__(self) -> None:
-        self.notices: queue.Queue[dict[str, Any]] = queue.Queue()
-        self.signatures: list[str] = []
-        self.reply: Callable[[int], tuple[int, str]] = lambda count: (200, "ok")
-        shop = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                shop.signatures.append(self.headers["X-Sign"])
-                shop.notices.put(json.loads(body))
-                status, text = shop.reply(len(shop.signatures))
-                self.send_response(status)
-                self.send_header("Location", "/elsewhere")
-                self.send_header("Content-Length", str(len(text)))
-                self.end_headers()
-                self.wfile.write(text.encode())
-
-            def log_message(self, format: str, *args: Any) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-
-    def heard(self) -> list[dict[str, Any]]:
-        return [self.notices.get_nowait() for _ in range(self.notices.qsize())]
-
-
 @pytest.fixture
 def shop() -> Iterator[Shop]:
-    shop = Shop()
-    thread = threading.Thread(target=shop.server.serve_forever, args=(0.02,))
-    thread.start()
-    yield shop
-    shop.server.shutdown()
-    thread.join()
-    shop.server.server_close()
+    with listening() as there:
+        yield there
 
 
 @pytest.fixture
@@ -151,8 +114,15 @@ def ask(toy: Toy, method: str, path: str, body: object = None) -> Any:
     return json.loads(text)
 
 
+def heard(shop: Shop) -> list[dict[str, Any]]:
+    """What came since the last look."""
+    found = [told.json() for told in shop.told]
+    shop.told.clear()
+    return found
+
+
 def opened(toy: Toy, shop: Shop, number: str = "A1", **more: Any) -> Payment:
-    return toy.open(Payment(number, "9.90", "CNY", f"{shop.url}/notify", **more))
+    return toy.open(Payment(number, "9.90", "CNY", shop.url, **more))
 
 
 # Books
@@ -186,7 +156,7 @@ def test_many_who_pay_at_once_pay_once_and_it_is_told_once(toy: Toy, shop: Shop)
     toy.quiet()
 
     assert paid.count(True) == 1
-    assert [told["event"] for told in shop.heard()] == ["paid"]
+    assert [told["event"] for told in heard(shop)] == ["paid"]
     assert (payment.status, payment.received) == ("paid", "9.90")
 
 
@@ -214,16 +184,17 @@ def test_a_refund_is_idempotent_and_never_more_than_came_in(toy: Toy, shop: Shop
 
 
 def test_a_notice_is_signed_and_sent_again_until_the_shop_accepts_it(toy: Toy, shop: Shop) -> None:
-    shop.reply = lambda count: ((302, "ok"), (200, "wait"), (200, "ok"))[count - 1]
+    shop.reply = lambda count: ((302, b"ok"), (200, b"wait"), (200, b"ok"))[count - 1]
 
     toy.pay(opened(toy, shop))
     toy.quiet()
 
-    heard = shop.heard()
-    assert [told["attempt"] for told in heard] == [0, 1, 2]
-    assert len({told["id"] for told in heard}) == 1
-    assert len(set(shop.signatures)) == 3  # signed anew every time
-    assert shop.signatures[0] == hashlib.sha256(b"k" + json.dumps(heard[0]).encode()).hexdigest()
+    signatures = [told.headers["x-sign"] for told in shop.told]
+    events = heard(shop)
+    assert [told["attempt"] for told in events] == [0, 1, 2]
+    assert len({told["id"] for told in events}) == 1
+    assert len(set(signatures)) == 3  # signed anew every time
+    assert signatures[0] == hashlib.sha256(b"k" + json.dumps(events[0]).encode()).hexdigest()
     attempts = ask(toy, "GET", "/_control/notices/A1")
     assert [(a["event"], a["status"], a["answer"], a["accepted"]) for a in attempts] == [
         ("paid", 302, "ok", False),
@@ -234,7 +205,7 @@ def test_a_notice_is_signed_and_sent_again_until_the_shop_accepts_it(toy: Toy, s
 
 
 def test_a_notice_is_given_up_after_the_last_retry(toy: Toy, shop: Shop) -> None:
-    shop.reply = lambda count: (500, "no")
+    shop.reply = lambda count: (500, b"no")
 
     toy.pay(opened(toy, shop))
     toy.quiet()
@@ -243,7 +214,7 @@ def test_a_notice_is_given_up_after_the_last_retry(toy: Toy, shop: Shop) -> None
 
 
 def test_an_answer_may_be_final(toy: Toy, shop: Shop) -> None:
-    shop.reply = lambda count: (410, "gone")
+    shop.reply = lambda count: (410, b"gone")
 
     toy.pay(opened(toy, shop))
     toy.quiet()
@@ -260,7 +231,7 @@ def test_a_shop_that_is_not_there_is_an_attempt_too(toy: Toy) -> None:
 
 
 def test_retries_keep_their_distance(shop: Shop) -> None:
-    shop.reply = lambda count: (200, "ok" if count == 2 else "no")
+    shop.reply = lambda count: (200, b"ok" if count == 2 else b"no")
     with serve(Toy({"key": "k"}, time_scale=300)) as toy:
         toy.pay(opened(toy, shop))
         toy.quiet()
@@ -272,10 +243,10 @@ def test_retries_keep_their_distance(shop: Shop) -> None:
 def test_what_is_told_is_how_things_stood_then(toy: Toy, shop: Shop) -> None:
     arrived, go_on = threading.Event(), threading.Event()
 
-    def reply(count: int) -> tuple[int, str]:
+    def reply(count: int) -> tuple[int, bytes]:
         arrived.set()
         go_on.wait(5)
-        return 200, "ok" if count > 1 else "no"
+        return 200, b"ok" if count > 1 else b"no"
 
     shop.reply = reply
     payment = opened(toy, shop)
@@ -285,7 +256,7 @@ def test_what_is_told_is_how_things_stood_then(toy: Toy, shop: Shop) -> None:
     go_on.set()
     toy.quiet()
 
-    assert [told["received"] for told in shop.heard()] == ["9.90", "9.90"]
+    assert [told["received"] for told in heard(shop)] == ["9.90", "9.90"]
 
 
 def test_an_event_the_provider_does_not_tell_or_cannot_leaves_the_others_alone(toy: Toy, shop: Shop) -> None:
@@ -294,16 +265,16 @@ def test_an_event_the_provider_does_not_tell_or_cannot_leaves_the_others_alone(t
         toy.tell(payment, event)
     toy.quiet()
 
-    assert [told["event"] for told in shop.heard()] == ["closed"]
+    assert [told["event"] for told in heard(shop)] == ["closed"]
 
 
 def test_stopping_waits_for_the_notice_under_way_and_starts_no_other(shop: Shop) -> None:
     arrived, go_on = threading.Event(), threading.Event()
 
-    def reply(count: int) -> tuple[int, str]:
+    def reply(count: int) -> tuple[int, bytes]:
         arrived.set()
         go_on.wait(5)
-        return 500, "no"
+        return 500, b"no"
 
     shop.reply = reply
     with serve(Toy({"key": "k"}, time_scale=0.01)) as toy:
@@ -313,7 +284,7 @@ def test_stopping_waits_for_the_notice_under_way_and_starts_no_other(shop: Shop)
 
     assert go_on.is_set()
     assert [attempt.status for attempt in toy.attempts("A1")] == [500]
-    assert len(shop.heard()) == 1
+    assert len(heard(shop)) == 1
 
 
 # Test controls
@@ -330,7 +301,7 @@ def test_paying_by_control_is_what_the_buyer_does(toy: Toy, shop: Shop) -> None:
 
     assert (short["status"], short["received"]) == ("paid", "9.00")
     assert (silent["status"], silent["received"]) == ("paid", "9.90")
-    assert [(told["number"], told["received"]) for told in shop.heard()] == [("short", "9.00")]
+    assert [(told["number"], told["received"]) for told in heard(shop)] == [("short", "9.00")]
 
 
 def test_a_payment_that_is_closed_is_not_paid(toy: Toy, shop: Shop) -> None:
@@ -340,7 +311,7 @@ def test_a_payment_that_is_closed_is_not_paid(toy: Toy, shop: Shop) -> None:
     toy.quiet()
 
     assert ask(toy, "GET", "/_control/payments/A1")["status"] == "closed"
-    assert shop.heard() == []
+    assert heard(shop) == []
 
 
 def test_what_the_provider_believes_is_changed_without_a_word(toy: Toy, shop: Shop) -> None:
@@ -358,7 +329,7 @@ def test_what_the_provider_believes_is_changed_without_a_word(toy: Toy, shop: Sh
         "amount": "1",
         "extra": {"kept": 1, "x": [1]},
     }
-    assert shop.heard() == []
+    assert heard(shop) == []
 
 
 def test_a_payment_made_paid_or_refunded_by_control_has_its_money(toy: Toy, shop: Shop) -> None:
@@ -379,7 +350,7 @@ def test_any_event_can_be_told_at_any_time(toy: Toy, shop: Shop) -> None:
     ask(toy, "POST", "/_control/notices/A1", {"event": "refunded"})
     toy.quiet()
 
-    assert [(told["event"], told["refund"]) for told in shop.heard()] == [("charged_back", None), ("refunded", "R1")]
+    assert [(told["event"], told["refund"]) for told in heard(shop)] == [("charged_back", None), ("refunded", "R1")]
 
 
 def test_a_pending_refund_is_settled_once_and_told_if_wanted(toy: Toy, shop: Shop) -> None:
@@ -395,7 +366,7 @@ def test_a_pending_refund_is_settled_once_and_told_if_wanted(toy: Toy, shop: Sho
     toy.quiet()
 
     assert (done["status"], refused["status"], payment.refunded, payment.status) == ("done", "refused", "2.00", "paid")
-    assert [(told["event"], told["refund"]) for told in shop.heard()] == [("refunded", "R1"), ("refund_refused", "R2")]
+    assert [(told["event"], told["refund"]) for told in heard(shop)] == [("refunded", "R1"), ("refund_refused", "R2")]
     assert call(toy.url, "POST", "/_control/refunds/R2", {"status": "done"})[0] == 409
 
 
@@ -451,7 +422,7 @@ def test_a_control_that_makes_no_sense_changes_nothing(
     toy.quiet()
 
     assert ask(toy, "GET", "/_control/payments/A1") == before
-    assert shop.heard() == []
+    assert heard(shop) == []
 
 
 # The pay page
@@ -470,7 +441,7 @@ def test_a_person_pays_with_the_button_and_comes_back_to_the_shop(toy: Toy, shop
     toy.quiet()
 
     assert (status, headers["Location"]) == (303, f"{shop.url}/return?a=1&b=2")
-    assert [told["event"] for told in shop.heard()] == ["paid"]
+    assert [told["event"] for told in heard(shop)] == ["paid"]
     page = call(toy.url, "GET", path)[1]
     assert "<form" not in page
     assert f'href="{shop.url}/return?a=1&amp;b=2"' in page
@@ -484,7 +455,7 @@ def test_a_person_may_lose_the_notice_and_without_a_way_back_stays_on_the_page(t
 
     assert (status, headers["Location"]) == (303, toy.pay_url(payment))
     assert payment.status == "paid"
-    assert shop.heard() == []
+    assert heard(shop) == []
 
 
 def test_a_closed_payment_offers_no_button_and_is_not_paid_with_an_old_one(toy: Toy, shop: Shop) -> None:

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from decimal import Decimal
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpx
@@ -18,6 +14,7 @@ import pytest
 
 from simulators import btcpay
 from simulators.booth import Payment, serve
+from tests.simulators.shop import listening
 
 ACCOUNT = {"store_id": "S" * 44, "api_key": "k" * 40, "webhook_secret": "HelloWorld"}
 ORDER = "m5qk7c2xj3zv6n4wtyb2hdgl5e01"
@@ -27,42 +24,6 @@ WANTED: dict[str, Any] = {
     "metadata": {"orderId": ORDER},
     "checkout": {"expirationMinutes": 30, "redirectURL": "https://shop.example/orders/{OrderId}"},
 }
-
-
-class Shop:
-    """Keeps the notices it gets, with their signatures, and answers with `status`."""
-
-    def __init__(self) -> None:
-        self.notices: list[tuple[dict[str, Any], str, bytes]] = []
-        self.status = 200
-        self.url = ""
-
-
-@contextmanager
-def shop() -> Iterator[Shop]:
-    there = Shop()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            there.notices.append((json.loads(body), self.headers["BTCPay-Sig"], body))
-            self.send_response(there.status)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    there.url = f"http://127.0.0.1:{server.server_port}/webhooks/btcpay"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield there
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @pytest.fixture
@@ -177,12 +138,14 @@ def test_what_a_buyer_pays_is_told_as_the_books_have_it(
 ) -> None:
     created(api)
     kept(booth).extra |= extra
-    with shop() as there:
+    with listening() as there:
         booth.webhook_url = there.url
         booth.pay(kept(booth), received)
         booth.quiet()
-        ((event, signature, body),) = there.notices
-    assert signature == "sha256=" + hmac.new(b"HelloWorld", body, hashlib.sha256).hexdigest()
+        (notice,) = there.told
+    event = notice.json()
+    expected = "sha256=" + hmac.new(b"HelloWorld", notice.body, hashlib.sha256).hexdigest()
+    assert notice.headers["btcpay-sig"] == expected
     assert event["metadata"] == {"orderId": ORDER}
     assert " ".join((*booth.state(kept(booth)), event["type"])) == told
     assert event["storeId"] == ACCOUNT["store_id"]
@@ -193,11 +156,11 @@ def test_a_notice_is_sent_again_after_some_answers_only(
     booth: btcpay.BtcPay, api: httpx.Client, status: int, tries: int
 ) -> None:
     created(api)
-    with shop() as there:
-        booth.webhook_url, there.status = there.url, status
+    with listening() as there:
+        booth.webhook_url, there.reply = there.url, lambda _: (status, b"")
         booth.pay(kept(booth))
         booth.quiet()
-        told = [event for event, _, _ in there.notices]
+        told = [each.json() for each in there.told]
     assert len(told) == tries
     assert [event["isRedelivery"] for event in told] == [False] + [True] * (tries - 1)
     assert len({event["originalDeliveryId"] for event in told}) == len({event["timestamp"] for event in told}) == 1
@@ -208,11 +171,12 @@ def test_a_status_is_set_by_hand_where_the_server_lets_it_be(booth: btcpay.BtcPa
     invoice = created(api)
     mark = f"/invoices/{invoice['id']}/status"
     assert api.post(mark, json={"status": "New"}).status_code == 422
-    with shop() as there:
+    with listening() as there:
         booth.webhook_url = there.url
         closed = api.post(mark, json={"status": "Invalid"}).json()
         booth.quiet()
-        ((event, _, _),) = there.notices
+        (notice,) = there.told
+    event = notice.json()
     assert (closed["status"], closed["additionalStatus"]) == ("Invalid", "Marked")
     assert (event["type"], event["manuallyMarked"]) == ("InvoiceInvalid", True)
     assert api.post(mark, json={"status": "Invalid"}).status_code == 422

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import base64
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 import httpx
 import pytest
 
 from simulators import epay_rsa
 from simulators.booth import serve
+from tests.simulators.shop import listening
 
 ACCOUNT = epay_rsa.new_account()
 ORDER = {
@@ -161,42 +159,15 @@ def test_only_an_open_order_is_closed(stand: epay_rsa.EpayRsa, call: Call) -> No
     assert call("close", NUMBER)["code"] == -1
 
 
-@contextmanager
-def shop(replies: list[bytes]) -> Iterator[tuple[str, list[dict[str, str]]]]:
-    """Keeps the notices it gets, and answers them one by one."""
-    notices: list[dict[str, str]] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            notices.append(dict(parse_qsl(urlsplit(self.path).query)))
-            reply = replies.pop(0)
-            self.send_response(500)  # which it does not look at
-            self.send_header("Content-Length", str(len(reply)))
-            self.end_headers()
-            self.wfile.write(reply)
-
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/notify", notices
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
 def test_a_notice_is_signed_and_sent_until_it_is_taken(stand: epay_rsa.EpayRsa, call: Call) -> None:
-    with shop([b"fail", b"<success>"]) as (url, notices):
-        page = call("create", {**ORDER, "notify_url": url})["pay_info"]
+    with listening() as there:
+        there.reply = lambda number: (500, [b"fail", b"<success>"][number - 1])  # the status it does not look at
+        page = call("create", {**ORDER, "notify_url": there.url})["pay_info"]
         back = httpx.post(page, data={"notify": "1"}).headers["Location"]
         stand.quiet()
     assert [attempt.accepted for attempt in stand.attempts(ORDER["out_trade_no"])] == [False, True]
     address, _, result = back.partition("?from=pay&")
-    for told in (*notices, dict(parse_qsl(result))):
+    for told in (*(each.query() for each in there.told), dict(parse_qsl(result))):
         assert epay_rsa.signed_by(told, ACCOUNT["platform_public_key"])
         assert (told["money"], told["trade_status"], told["out_trade_no"]) == (
             "1",

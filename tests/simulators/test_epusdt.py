@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from decimal import Decimal
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpx
@@ -15,6 +11,7 @@ import pytest
 
 from simulators import epusdt
 from simulators.booth import serve
+from tests.simulators.shop import listening
 
 TOKEN = "epusdt_password_xasddawqe"
 ORDER: dict[str, Any] = {
@@ -23,43 +20,6 @@ ORDER: dict[str, Any] = {
     "notify_url": "http://example.com/notify",
     "redirect_url": "http://example.com/redirect",
 }
-
-
-class Shop:
-    """Keeps the notices it gets and answers with `reply`."""
-
-    def __init__(self) -> None:
-        self.notices: list[dict[str, Any]] = []
-        self.reply = b"ok"
-        self.status = 200
-        self.url = ""
-
-
-@contextmanager
-def shop() -> Iterator[Shop]:
-    there = Shop()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            there.notices.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(there.status)
-            self.send_header("Content-Length", str(len(there.reply)))
-            self.end_headers()
-            self.wfile.write(there.reply)
-
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    there.url = f"http://127.0.0.1:{server.server_port}/webhooks/usdt"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield there
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @pytest.fixture
@@ -128,12 +88,12 @@ def test_epusdt_shows_the_page_only_while_it_waits_and_the_status_ever_after(usd
 def test_epusdt_tells_of_money_until_the_answer_is_ok(
     reply: bytes, status: int, tries: int, usdt: epusdt.Epusdt
 ) -> None:
-    with shop() as there:
-        there.reply, there.status = reply, status
+    with listening() as there:
+        there.reply = lambda _: (status, reply)
         opened = create(usdt, notify_url=there.url)["data"]
         httpx.post(f"{usdt.url}/_control/pay/{ORDER['order_id']}", json={})
         usdt.quiet()
-        assert len(there.notices) == tries
-        told = there.notices[0]
+        assert len(there.told) == tries
+        told = there.told[0].json()
     assert (told["order_id"], told["trade_id"], told["status"]) == (ORDER["order_id"], opened["trade_id"], 2)
     assert told["signature"] == epusdt.sign({**told, "amount": 42, "actual_amount": Decimal("6.56")}, TOKEN)

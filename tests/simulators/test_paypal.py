@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
-import queue
 import shutil
 import subprocess
-import threading
 import zlib
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +16,7 @@ import pytest
 
 from simulators.booth import Payment, serve
 from simulators.paypal import SIGNER, PayPal, new_account
+from tests.simulators.shop import Shop, listening
 
 NUMBER = "m5qk7c2xj3zv6n4wtyb2hdgl5e01"
 FAST = 1e9  # retries come at once
@@ -30,13 +28,12 @@ def account() -> dict[str, Any]:
 
 
 class Merchant:
-    """A merchant's calls, and the notices it gets: refused twice, then taken."""
+    """A merchant's calls, and the notices that its shop gets."""
 
-    def __init__(self, booth: PayPal) -> None:
+    def __init__(self, booth: PayPal, shop: Shop) -> None:
         self.booth = booth
+        self.shop = shop
         self.http = httpx.Client(base_url=booth.url, trust_env=False)
-        self.notices: queue.Queue[tuple[dict[str, str], bytes]] = queue.Queue()
-        self.refuse = 0
 
     def token(self) -> str:
         client = (self.booth.account["client_id"], self.booth.account["client_secret"])
@@ -73,33 +70,12 @@ class Merchant:
 
 @pytest.fixture
 def merchant(account: dict[str, Any]) -> Iterator[Merchant]:
-    with serve(PayPal(account, time_scale=FAST)) as booth:
-        merchant = Merchant(booth)
-
-        class Webhook(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                merchant.notices.put(({name.lower(): value for name, value in self.headers.items()}, body))
-                merchant.refuse -= 1
-                self.send_response(503 if merchant.refuse >= 0 else 200)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, format: str, *args: Any) -> None:
-                pass
-
-        shop = HTTPServer(("127.0.0.1", 0), Webhook)
-        thread = threading.Thread(target=shop.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        hook = {"url": f"http://127.0.0.1:{shop.server_port}/webhooks/paypal", "event_types": [{"name": "*"}]}
+    with serve(PayPal(account, time_scale=FAST)) as booth, listening() as shop:
+        merchant = Merchant(booth, shop)
+        hook = {"url": shop.url, "event_types": [{"name": "*"}]}
         assert merchant.post("/v1/notifications/webhooks", hook).json()["id"] == account["webhook_id"]
-        try:
-            yield merchant
-        finally:
-            shop.shutdown()
-            thread.join()
-            shop.server_close()
-            merchant.http.close()
+        yield merchant
+        merchant.http.close()
 
 
 def issue(answer: httpx.Response) -> str:
@@ -178,16 +154,17 @@ def test_a_refund_is_made_once_and_never_of_more_than_there_is(merchant: Merchan
 
 
 def test_a_retry_is_the_same_transmission(merchant: Merchant) -> None:
-    merchant.refuse = 2
+    merchant.shop.reply = lambda number: (503 if number <= 2 else 200, b"")
     merchant.opens()
     payment = merchant.booth.find(number=NUMBER)
     assert payment is not None
     merchant.booth.pay(payment)
     merchant.booth.quiet()
-    told = [merchant.notices.get_nowait() for _ in range(3)]
-    assert merchant.notices.empty()
-    assert json.loads(told[0][1])["event_type"] == "CHECKOUT.ORDER.APPROVED"
-    first, *retries = [(headers["paypal-transmission-id"], headers["paypal-transmission-time"]) for headers, _ in told]
+    told = merchant.shop.told
+    assert len(told) == 3
+    assert told[0].json()["event_type"] == "CHECKOUT.ORDER.APPROVED"
+    names = ("paypal-transmission-id", "paypal-transmission-time")
+    first, *retries = [[each.headers[name] for name in names] for each in told]
     assert retries == [first, first]
 
 
@@ -199,7 +176,9 @@ def test_openssl_finds_chain_name_and_signature_right(
     payment = merchant.booth.find(number=NUMBER)
     assert payment is not None
     merchant.booth.tell(payment, "paid")
-    headers, body = merchant.notices.get(timeout=10)
+    merchant.booth.quiet()
+    (notice,) = merchant.shop.told
+    headers, body = notice.headers, notice.body
     chain = httpx.get(headers["paypal-cert-url"], trust_env=False).text
     leaf, between = (f"{part}-----END CERTIFICATE-----\n" for part in chain.split("-----END CERTIFICATE-----\n")[:2])
     identity, sent = headers["paypal-transmission-id"], headers["paypal-transmission-time"]

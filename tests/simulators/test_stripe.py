@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-import queue
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpx
@@ -18,6 +14,7 @@ import stripe as sdk
 
 from simulators import stripe as simulated
 from simulators.booth import Telling, serve
+from tests.simulators.shop import listening
 
 NUMBER = "m5qk7c2xj3zv6n4wtyb2hdgl5e01"
 ACCOUNT = {"secret_key": "sk_test_0123456789abcdef", "webhook_secret": "whsec_new whsec_old"}
@@ -49,42 +46,6 @@ def client(booth: simulated.Stripe) -> sdk.StripeClient:
     return sdk.StripeClient(ACCOUNT["secret_key"], base_addresses={"api": booth.url}, http_client=http_client)
 
 
-class Shop:
-    """Keeps the events it gets and answers with these statuses, the last for ever."""
-
-    def __init__(self) -> None:
-        self.heard: queue.Queue[tuple[str, bytes]] = queue.Queue()
-        self.statuses = [200]
-        self.url = ""
-
-
-@contextmanager
-def shop() -> Iterator[Shop]:
-    there = Shop()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            there.heard.put((self.headers["Stripe-Signature"], body))
-            self.send_response(there.statuses.pop(0) if there.statuses[1:] else there.statuses[0])
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    there.url = f"http://127.0.0.1:{server.server_port}/webhooks/stripe"
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    try:
-        yield there
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
 def post(
     booth: simulated.Stripe, path: str, form: dict[str, str], key: str = "", secret: str = ACCOUNT["secret_key"]
 ) -> httpx.Response:
@@ -101,7 +62,7 @@ def open_session(booth: simulated.Stripe, **changes: str) -> dict[str, Any]:
 def test_the_official_package_opens_reads_pays_refunds_and_is_told(
     booth: simulated.Stripe, client: sdk.StripeClient
 ) -> None:
-    with shop() as there:
+    with listening() as there:
         endpoint = client.v1.webhook_endpoints.create({"url": there.url, "enabled_events": ["*"]})
         assert endpoint.secret == "whsec_new"
         opened = client.v1.checkout.sessions.create(
@@ -135,10 +96,9 @@ def test_the_official_package_opens_reads_pays_refunds_and_is_told(
 
         booth.quiet()
         told = {}
-        while not there.heard.empty():
-            header, body = there.heard.get()
+        for each in there.told:
             for secret in ("whsec_new", "whsec_old"):
-                event = sdk.Webhook.construct_event(body, header, secret)
+                event = sdk.Webhook.construct_event(each.body, each.headers["stripe-signature"], secret)
             told[event.type] = event.data.object
         assert told.keys() == {"checkout.session.completed", "refund.created", "charge.refunded"}
         assert told["checkout.session.completed"]["payment_status"] == "paid"
@@ -287,14 +247,14 @@ def test_an_event_is_sent_until_it_is_taken_each_time_signed_anew(booth: simulat
     open_session(booth)
     payment = booth.find(number=NUMBER)
     assert payment is not None
-    with shop() as there:
-        booth.webhook_url, there.statuses = there.url, [503, 302, 204]
+    with listening() as there:
+        booth.webhook_url, there.reply = there.url, lambda number: ([503, 302, 204][number - 1], b"")
         booth.pay(payment)
         booth.quiet()
         assert [attempt.status for attempt in booth.attempts(NUMBER)] == [503, 302, 204]
-        heard = [there.heard.get_nowait() for _ in range(3)]
-    assert len({body for _, body in heard}) == 1
-    names = [part.partition("=")[0] for part in heard[0][0].split(",")]
+        assert len(there.told) == 3
+    assert len({each.body for each in there.told}) == 1
+    names = [part.partition("=")[0] for part in there.told[0].headers["stripe-signature"].split(",")]
     assert names == ["t", "v1", "v1", "v0"]
 
 

@@ -7,9 +7,6 @@ import time
 from collections.abc import Iterator
 from functools import cache
 from http.client import HTTPConnection
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from queue import Queue
-from threading import Thread
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,6 +16,7 @@ from wechatpayv3.utils import build_authorization, load_private_key  # type: ign
 
 from simulators.booth import Payment, Telling, serve
 from simulators.wechat import WeChat, new_account
+from tests.simulators.shop import listening
 
 NUMBER = "m5qk7c2xj3zv6n4wtyb2hdgl5e01"
 NOTIFY = "https://shop.example/api/webhooks/wechat"
@@ -272,28 +270,17 @@ def test_a_refund_that_cannot_be_is_refused(booth: WeChat, changed: dict[str, An
 
 
 def test_a_notice_comes_until_it_is_got_each_time_signed_anew(booth: WeChat) -> None:
-    heard: Queue[tuple[dict[str, str], bytes]] = Queue()
-
-    class Shop(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            heard.put((dict(self.headers), body))
-            self.send_response(204 if heard.qsize() == 3 else 500)
-            self.end_headers()
-
-        def log_message(self, *_: Any) -> None:
-            """Nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Shop) as shop:
-        Thread(target=shop.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-        create(booth, notify_url=f"http://127.0.0.1:{shop.server_port}/api/webhooks/wechat")
+    with listening() as there:
+        there.reply = lambda number: (204 if number == 3 else 500, b"")
+        create(booth, notify_url=there.url)
         payment = booth.find(number=NUMBER)
         assert payment is not None
         booth.pay(payment)
         booth.quiet()
-        shop.shutdown()
     assert [attempt.status for attempt in booth.attempts(NUMBER)] == [500, 500, 204]
-    notices = [sdk(booth).callback(*heard.get()) for _ in range(3)]
+    assert len(there.told) == 3
+    written = [{name.title(): value for name, value in each.headers.items()} for each in there.told]
+    notices = [sdk(booth).callback(headers, each.body) for headers, each in zip(written, there.told, strict=True)]
     assert len({notice["id"] for notice in notices}) == 1
     assert {notice["resource"]["out_trade_no"] for notice in notices} == {NUMBER}
 
