@@ -16,9 +16,7 @@ from cardshop.adapters.workflow import StepFunctions
 from cardshop.api import orders as present
 from cardshop.api import schemas
 from cardshop.api.http import Door, answer
-from cardshop.api.operators import operator
-from cardshop.domain.errors import NotFound
-from cardshop.domain.payment import is_trade_id
+from cardshop.api.operators import operator_on
 from cardshop.usecases.confirm_by_hand import ConfirmByHand
 from cardshop.usecases.operator_note import OperatorNote, Reason
 from cardshop.usecases.settle_payment import RecordPayment, SettlePayment
@@ -36,9 +34,7 @@ def _confirm() -> ConfirmByHand:
 
 @door.route("POST", "/admin/orders/<trade_id>/confirm-payment")
 def confirm(trade_id: str) -> Response[str]:
-    who = operator(door)
-    if not is_trade_id(trade_id):
-        raise NotFound("no such order")
+    who = operator_on(door, trade_id)
     body = schemas.read(schemas.ConfirmRequest, door.body)
     amount = body.amount.money() if body.amount else None
     order = _confirm()(trade_id, body.payment_id, amount, body.provider_ref, Reason(who, body.note))

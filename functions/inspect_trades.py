@@ -10,9 +10,8 @@ from cardshop.adapters.orders import DynamoOrders
 from cardshop.adapters.timeline import DynamoTimeline
 from cardshop.api import orders as present
 from cardshop.api.http import Door, answer
-from cardshop.api.operators import operator
-from cardshop.domain.errors import NotFound, Unprocessable
-from cardshop.domain.payment import is_trade_id
+from cardshop.api.operators import operator, operator_on
+from cardshop.domain.errors import Unprocessable
 from cardshop.domain.trade import Status
 from cardshop.usecases.inspect_trades import InspectTrades
 
@@ -49,9 +48,7 @@ def under_way() -> Response[str]:
 
 @door.route("GET", "/admin/orders/<trade_id>")
 def story(trade_id: str) -> Response[str]:
-    operator(door)
-    if not is_trade_id(trade_id):
-        raise NotFound("no such order")
+    operator_on(door, trade_id)
     order, changes, incidents = _inspect().story(trade_id)
     noted = [present.incident(incident) for incident in incidents]
     return answer(200, {**present.order(order, changes), **present.inside(order), "incidents": noted})

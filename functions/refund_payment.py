@@ -17,9 +17,8 @@ from cardshop.adapters.workflow import StepFunctions
 from cardshop.api import orders as present
 from cardshop.api import schemas
 from cardshop.api.http import Door, answer
-from cardshop.api.operators import operator
-from cardshop.domain.errors import InvalidIdempotencyKey, NotFound
-from cardshop.domain.payment import is_trade_id
+from cardshop.api.operators import operator_on
+from cardshop.domain.errors import InvalidIdempotencyKey
 from cardshop.usecases.decide_refund import DecideRefund
 from cardshop.usecases.operator_note import OperatorNote, Reason
 from cardshop.usecases.refund_payment import RefundPayment
@@ -39,8 +38,7 @@ def _decide() -> DecideRefund:
 
 @door.route("POST", "/admin/orders/<trade_id>/refunds")
 def refund(trade_id: str) -> Response[str]:
-    who = operator(door)
-    _check(trade_id)
+    who = operator_on(door, trade_id)
     body = schemas.read(schemas.RefundRequest, door.body)
     amount = body.amount.money() if body.amount else None
     if body.provider_ref is not None:
@@ -58,17 +56,11 @@ def refund(trade_id: str) -> Response[str]:
 
 @door.route("POST", "/admin/orders/<trade_id>/payments/<payment_id>/keep")
 def keep(trade_id: str, payment_id: str) -> Response[str]:
-    who = operator(door)
-    _check(trade_id)
+    who = operator_on(door, trade_id)
     body = schemas.read(schemas.KeepRequest, door.body)
     order = _decide().keep(trade_id, payment_id, Reason(who, body.note))
     logger.info("payment kept", extra={"trade_id": trade_id, "payment_id": payment_id, "operator": who})
     return answer(200, present.summary(order))
-
-
-def _check(trade_id: str) -> None:
-    if not is_trade_id(trade_id):
-        raise NotFound("no such order")
 
 
 handler = door.handler

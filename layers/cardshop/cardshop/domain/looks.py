@@ -22,7 +22,7 @@ _DAY = 24 * _HOUR
 SOON = 5 * _MINUTE
 #: After a window's end, for the machine to end it itself.
 GRACE = 30 * _SECOND
-#: After the closing.
+#: After the last change, for money that comes late.
 _LATE_LOOKS = (_HOUR, _DAY)
 _FARTHER = 4
 
@@ -51,9 +51,13 @@ def _of_trade(order: Order, now: int) -> int | None:
             until = order.after_sale_until
             if until is None or until <= now:
                 return now + SOON
-            late = (order.last_change.at + each for each in _LATE_LOOKS) if order.unsettled else ()
-            return min(until, next((each for each in late if each > now), until))
+            return min(until, _for_late_money(order, now) or until)
         case Status.CLOSED | Status.COMPLETED | Status.REFUNDED:
-            looks = (order.last_change.at + each for each in _LATE_LOOKS) if order.unsettled else ()
-            return next((each for each in looks if each > now), None)
+            return _for_late_money(order, now)
     return now + SOON
+
+
+def _for_late_money(order: Order, now: int) -> int | None:
+    """The next of the few looks for the money of payments that are still open."""
+    late = (order.last_change.at + each for each in _LATE_LOOKS) if order.unsettled else ()
+    return next((each for each in late if each > now), None)
