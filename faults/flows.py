@@ -8,6 +8,7 @@ from typing import Any
 
 from faults.clock import HOUR, MINUTE, clock
 from faults.people import Failure, Order, Shop
+from faults.platform import Answer
 
 CODES = [f"CODE-{number:04}" for number in range(3)]
 _WINDOW = 30 * MINUTE
@@ -124,15 +125,19 @@ def _twice(shop: Shop) -> Ends:
     return [(order, {"completed"})]
 
 
+def _done(answer: Answer) -> None:
+    """What an operator asked for."""
+    if answer.status != 200:
+        raise Failure(answer.text)
+
+
 def _refund(shop: Shop) -> Ends:
     """All of it, before the codes were read: the cards are for sale again."""
     order = shop.order()
     shop.pays(order)
     shop.waits(order, "delivered")
     body = {"note": "the buyer's wish"}
-    answer = shop.manages("POST", f"/orders/{order.trade_id}/refunds", body, "refund-key-1")
-    if answer.status != 200:
-        raise Failure(answer.text)
+    _done(shop.manages("POST", f"/orders/{order.trade_id}/refunds", body, "refund-key-1"))
     shop.waits(order, "refunded")
     return [(order, {"refunded"})]
 
@@ -143,9 +148,7 @@ def _refund_epay(shop: Shop) -> Ends:
     shop.pays(order)
     shop.waits(order, "delivered")
     shop.reads(order)
-    answer = shop.manages("POST", f"/orders/{order.trade_id}/refunds", {"note": "a bad code"}, "refund-key-1")
-    if answer.status != 200:
-        raise Failure(answer.text)
+    _done(shop.manages("POST", f"/orders/{order.trade_id}/refunds", {"note": "a bad code"}, "refund-key-1"))
     shop.waits(order, "refunded")
     return [(order, {"refunded"})]
 
@@ -159,9 +162,7 @@ def _refund_by_hand(shop: Shop) -> Ends:
     booth, payment = shop.page(order)
     booth.refund(payment, "by-hand", payment.received)
     told = {"note": "sent from the wallet", "provider_ref": "wallet-1"}
-    answer = shop.manages("POST", f"/orders/{order.trade_id}/refunds", told)
-    if answer.status != 200:
-        raise Failure(answer.text)
+    _done(shop.manages("POST", f"/orders/{order.trade_id}/refunds", told))
     shop.waits(order, "refunded")
     return [(order, {"refunded"})]
 
@@ -173,9 +174,7 @@ def _partial(shop: Shop) -> Ends:
     shop.waits(order, "delivered")
     for number in (1, 2):
         body = {"note": "a part", "amount": {"minor": 400, "currency": "CNY"}}
-        answer = shop.manages("POST", f"/orders/{order.trade_id}/refunds", body, f"refund-key-{number}")
-        if answer.status != 200:
-            raise Failure(answer.text)
+        _done(shop.manages("POST", f"/orders/{order.trade_id}/refunds", body, f"refund-key-{number}"))
     shop.kept[order.trade_id] = 2 * 990 - 800
     return [(order, {"completed"})]
 
@@ -273,9 +272,7 @@ def _by_hand(shop: Shop) -> Ends:
     shop.pays(order, notify=False)
     booth, payment = shop.page(order)
     told = {"note": "seen in the wallet", "provider_ref": payment.reference}
-    answer = shop.manages("POST", f"/orders/{order.trade_id}/confirm-payment", told)
-    if answer.status != 200:
-        raise Failure(answer.text)
+    _done(shop.manages("POST", f"/orders/{order.trade_id}/confirm-payment", told))
     shop.waits(order, "delivered", "completed")
     booth.tell(payment, "paid")
     return [(order, {"completed"})]

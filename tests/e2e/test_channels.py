@@ -69,13 +69,19 @@ def _ordered(house: House, subject: Subject, sku: str) -> dict[str, Any]:
     return placed
 
 
+def _bought(house: House, subject: Subject, sku: str) -> dict[str, Any]:
+    """An order that was paid and told in the usual way."""
+    placed = _ordered(house, subject, sku)
+    pays(subject, placed["payment"], notify=True)
+    house.until(placed, "delivered")
+    return placed
+
+
 def test_a_buyer_pays_through_every_channel_and_holds_the_card(
     house: House, channels: list[Subject], products: dict[str, str]
 ) -> None:
     for subject in channels:
-        placed = _ordered(house, subject, products[subject.currency])
-        pays(subject, placed["payment"], notify=True)
-        house.until(placed, "delivered")
+        placed = _bought(house, subject, products[subject.currency])
         assert len(house.cards(placed)) == 1, subject.name
         subject.booth.quiet(PATIENCE)
         attempts = subject.booth.attempts(placed["payment"]["payment_id"])
@@ -112,9 +118,7 @@ def test_a_refund_goes_through_every_channel_that_can_and_waits_for_hands_where_
     house: House, channels: list[Subject], products: dict[str, str]
 ) -> None:
     for subject in channels:
-        placed = _ordered(house, subject, products[subject.currency])
-        pays(subject, placed["payment"], notify=True)
-        house.until(placed, "delivered")
+        placed = _bought(house, subject, products[subject.currency])
         number = placed["payment"]["payment_id"]
         refund = _refund(house, placed)
         there = subject.booth.find(number=number)
