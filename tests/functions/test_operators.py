@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from cardshop.adapters.catalogue import DynamoCatalogue
 from cardshop.adapters.settings import ChannelSettings
+from cardshop.domain import looks
 from cardshop.domain.money import Money
 from cardshop.domain.trade import Status
 
@@ -188,7 +189,8 @@ def test_orders_that_await_stock_are_served_before_anything_goes_on_sale(shop: D
     assert (answer.status, answer.json["imported"]) == (201, 2)
     order = shop.stored()
     assert (order.status, order.lacking, len(order.cards)) == (Status.DELIVERED, None, 1)
-    assert order.due_at == order.last_change.at + AFTER_SALE_MS
+    assert order.due_at == order.last_change.at + looks.SOON, "a lost wake-up is found soon"
+    assert order.after_sale_until == order.last_change.at + AFTER_SALE_MS
     assert waiting == set(), "its machine goes on"
     (left,) = [item for item in items("StockTable") if item["pool"]["S"].split("#")[1] == answer.json["batch"]]
     assert left["card_id"]["S"] != order.cards[0].card_id
