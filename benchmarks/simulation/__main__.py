@@ -16,12 +16,11 @@ from benchmarks.simulation import bounds, pattern, plots, scenarios
 from benchmarks.simulation.claims import AWS, DYNAMODB_LOCAL, ENGINE, claims_per_sale, sale
 from benchmarks.simulation.limits import (
     DEFAULT,
-    MENDED,
     PARTITION_READS,
     PARTITION_WRITES,
-    READY,
-    READY_SMALLER,
     SMALLER,
+    WARM,
+    WARM_SMALLER,
     Limits,
 )
 from benchmarks.simulation.model import Result
@@ -87,13 +86,13 @@ def _counted() -> list[Figure]:
 
 
 def _bounds() -> list[Figure]:
-    warm = {bound.what: bound.trades for bound in bounds.shop(READY)}
-    smaller = {bound.what: bound.trades for bound in bounds.shop(READY_SMALLER)}
+    warm = {bound.what: bound.trades for bound in bounds.shop(WARM)}
+    smaller = {bound.what: bound.trades for bound in bounds.shop(WARM_SMALLER)}
     found = []
     for bound in bounds.shop(DEFAULT):
         later = f"{warm[bound.what]:,.0f}" if warm[bound.what] != bound.trades else ""
         small = f"smaller {smaller[bound.what]:,.0f}" if smaller[bound.what] != warm[bound.what] else ""
-        beside = ", ".join(each for each in (f"mended, warm {later}" if later else "", small) if each)
+        beside = ", ".join(each for each in (f"warm {later}" if later else "", small) if each)
         found.append(Figure(f"whole shop.{bound.what}", bound.trades, bound.what, "/s", beside=beside))
     days = scenarios.AFTER_SALE_DAYS
     open_all_week = bounds.open_executions(DEFAULT, days)
@@ -218,11 +217,9 @@ def _yes(keeps_up: bool) -> str:
 
 
 def _draw(bursts: Sequence[tuple[Scenario, Result]], flashes: Sequence[tuple[Scenario, Result]]) -> None:
-    default, mended, ready = (
-        {each.what: each.trades for each in bounds.shop(some)} for some in (DEFAULT, MENDED, READY)
-    )
-    rows = [plots.Bar(what, (trades, mended[what], ready[what])) for what, trades in default.items()]
-    legend = ("as it deploys, new tables", "with the proposed lines", "and with warm tables")
+    default, warm = ({each.what: each.trades for each in bounds.shop(some)} for some in (DEFAULT, WARM))
+    rows = [plots.Bar(what, (trades, warm[what])) for what, trades in default.items()]
+    legend = ("as it deploys, new tables", "on warm tables")
     rate = DEFAULT["starts"].rate
     drawn = plots.bars(
         "Paid trades a second that each limit lets through", legend, rows, mark=(rate, "300"), logarithmic=True

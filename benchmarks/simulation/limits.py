@@ -22,7 +22,7 @@ class Limit:
 Limits = Mapping[str, Limit]
 
 _STEP_FUNCTIONS = "Step Functions: Service quotas"
-_NO_FACTOR = "template.yaml: no ParallelizationFactor (Lambda: 1, at most 10)"
+_FACTOR = "template.yaml: ParallelizationFactor (Lambda: at most 10)"
 _SCALING = "Lambda: Understanding Lambda function scaling"
 
 #: US East (N. Virginia), US West (Oregon), Europe (Ireland), and the template as it is.
@@ -42,10 +42,10 @@ DEFAULT: Limits = {
         0,
         "DynamoDB: On-demand capacity mode, initial throughput; three reads each",
     ),
-    "start_lanes": Limit("start_trade, batches of a shard at once", 1, 0, _NO_FACTOR),
-    "record_lanes": Limit("record_events, batches of a shard at once", 1, 0, _NO_FACTOR),
-    "start_batch": Limit("start_trade, records a batch", 100, 0, "template.yaml: BatchSize"),
-    "start_retries": Limit("start_trade on its retries, at once", 1_000, 0, "template.yaml: no MaximumConcurrency"),
+    "start_lanes": Limit("start_trade, batches of a shard at once", 3, 0, _FACTOR),
+    "record_lanes": Limit("record_events, batches of a shard at once", 10, 0, _FACTOR),
+    "start_batch": Limit("start_trade, records a batch", 25, 0, "template.yaml: BatchSize"),
+    "start_retries": Limit("start_trade on its retries, at once", 10, 0, "template.yaml: MaximumConcurrency"),
     "notices": Limit("confirm_payment at once", 100, 0, "template.yaml: MaximumConcurrency (Lambda: 2 to 1,000)"),
     "pollers": Limit(
         "a queue's pollers", 5, 5, "Lambda: Scaling behavior for SQS event source mappings: 5, and 300 more a minute"
@@ -70,28 +70,21 @@ SMALLER: Limits = changed(
     transitions=(800, 800),
 )
 
-#: Nothing to ask AWS for: Parameter Store's higher throughput (a setting of the account) and four template lines.
-LINES: dict[str, float | tuple[float, float]] = {
-    "parameters": (10_000, 10_000),
-    "start_lanes": 3,
-    "record_lanes": 10,
-    "start_batch": 25,
-    "start_retries": 10,
-}
+#: A setting of the account: Parameter Store's higher throughput.
+_HIGHER: dict[str, float | tuple[float, float]] = {"parameters": (10_000, 10_000)}
 #: A warm table: WarmThroughput, or days with such peaks. 40,000 is a table's own default quota.
 _WARM = 40_000
 
-MENDED: Limits = changed(DEFAULT, "proposed", **LINES)
+HIGHER: Limits = changed(DEFAULT, "higher throughput", **_HIGHER)
 WARM: Limits = changed(DEFAULT, "warm", table=_WARM)
 WARM_SMALLER: Limits = changed(SMALLER, "warm", table=_WARM)
-READY: Limits = changed(MENDED, "warm", table=_WARM)
-READY_SMALLER: Limits = changed(WARM_SMALLER, "proposed", **LINES)
+READY: Limits = changed(HIGHER, "warm", table=_WARM)
 
 #: What 8,000 trades a second take, and a fifth more.
 RAISED: Limits = changed(
     DEFAULT,
     "asked for",
-    **LINES,
+    **_HIGHER,
     requests=48_000,
     starts=9_600,
     answers=9_600,

@@ -26,12 +26,13 @@ Process = Generator[simpy.Event, Any, Any]
 
 # The code's and the template's own numbers; tests/benchmarks/test_simulation.py holds them against both.
 CLIENT_ATTEMPTS = 3
-RECORD_BATCH, COUNT_BATCH = 100, 1000
+RECORD_BATCH, COUNT_BATCH, COUNT_WINDOW = 100, 1000, 1.0
 RETRY_BATCH, RETRY_DELAY, VISIBILITY, RECEIVES = 10, 2.0, 180.0, 5
-NOTICE_RETRY = 10.0  # doubled each time
+NOTICE_RETRY, NOTICE_LONGEST, NOTICE_RECEIVES = 10.0, 900.0, 100  # doubled each time
 TIMEOUT = 29.0
 COUNT_ATTEMPTS = 50
 SETTINGS_AGE, URL_AGE = 60.0, 300.0
+SPREAD, OLD_AT_MOST, OLD_FOR = 0.25, 900.0, 5.0
 FILE = 10_000  # cards
 
 _POLL = 0.25  # Lambda asks an idle shard four times a second
@@ -89,6 +90,8 @@ class Worker:
     cold: bool
     settings: float = 0.0
     url: float = 0.0
+    settings_read: float = -OLD_AT_MOST - 1
+    url_read: float = -OLD_AT_MOST - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,11 +193,12 @@ class Shop:
         start_batch = int(limits["start_batch"].rate)
         self.start_lanes = [Lane(self, self._start_batch, start_batch) for _ in range(start_lanes)]
         self.record_lanes = [Lane(self, self._record_batch, RECORD_BATCH) for _ in range(record_lanes)]
-        self.count_lanes = [Lane(self, self._count_batch, COUNT_BATCH) for _ in range(shards)]
+        self.count_lanes = [Lane(self, self._count_batch, COUNT_BATCH, COUNT_WINDOW) for _ in range(shards)]
         self.versions: Counter[int] = Counter()  # of a product's list of stock
-        retries = int(limits["start_retries"].rate)
-        self.retries = Queue(self, "StartTradeDeadLetters", self._start_again, RETRY_BATCH, retries)
-        self.notices = Queue(self, "NoticesDeadLetters", self._confirm, 1, int(limits["notices"].rate))
+        retried = {"most": int(limits["start_retries"].rate), "receives": RECEIVES}
+        noticed = {"most": int(limits["notices"].rate), "receives": NOTICE_RECEIVES}
+        self.retries = Queue(self, "StartTradeDeadLetters", self._start_again, RETRY_BATCH, **retried)
+        self.notices = Queue(self, "NoticesDeadLetters", self._confirm, 1, **noticed)
         self.placed = self.driven = self.noticed = 0
         if load.warm:
             self._warm_up()
@@ -280,8 +284,7 @@ class Shop:
             self._leave(pattern.PLACE.name, worker)
         trade.placed = self.env.now
         self.placed += 1
-        self.start_lanes[trade.shard % len(self.start_lanes)].put(trade)
-        self._record(trade, pattern.RECORD_HOLDING)
+        self._record(trade, pattern.RECORD_HOLDING, begins=True)
         self.count_lanes[trade.pool % len(self.count_lanes)].put((self.env.now, product, trade.pool))
         return trade
 
@@ -356,7 +359,7 @@ class Shop:
         """`confirm_payment` on one notice; it wakes the machine, or starts one that nobody has started yet."""
         (trade,) = batch
         worker = yield from self._hired(pattern.CONFIRM.name)
-        again = [(trade, NOTICE_RETRY * 2.0 ** (tries - 1))]
+        again = [(trade, min(NOTICE_LONGEST, NOTICE_RETRY * 2.0 ** (tries - 1)))]
         try:
             if worker.settings <= self.env.now and not (yield from self._settings(worker)):
                 return again
@@ -385,37 +388,40 @@ class Shop:
             self._refuse("SendTaskSuccess")
         return False
 
-    def _record(self, trade: Trade, step: Step) -> None:
-        self.record_lanes[trade.shard % len(self.record_lanes)].put((self.env.now, step, trade.holdings))
+    def _record(self, trade: Trade, step: Step, *, begins: bool = False) -> None:
+        self.record_lanes[trade.shard % len(self.record_lanes)].put((self.env.now, step, trade, begins))
 
     def _record_batch(self, batch: list[Any]) -> Process:
         worker = yield from self._hired(pattern.RECORD_CHANGE.name)
         own = MS["own"] / 1000
-        yield self.env.timeout(own + sum(step.seconds - own for _, step, _ in batch))
+        yield self.env.timeout(own + sum(step.seconds - own for _, step, _, _ in batch))
         wait, timeline, lanes = 0.0, self.tables["timeline"], self.tables["holdings"]
-        for _, step, holdings in batch:
+        for _, step, trade, _ in batch:
             if step is not pattern.RECORD_TOKEN:
                 wait = max(wait, timeline.reserve(self.env.now))
             if step is pattern.RECORD_HOLDING:
                 wait = max(wait, lanes.reserve(self.env.now))
-                lane_key = self._key(pattern.LANE, holdings, PARTITION_WRITES)
+                lane_key = self._key(pattern.LANE, trade.holdings, PARTITION_WRITES)
                 lane_key.load[int(self.env.now)] += 1
                 wait = max(wait, lane_key.reserve(self.env.now))
         if wait:
             yield self.env.timeout(wait)
         self._leave(pattern.RECORD_CHANGE.name, worker)
-        self.result.recorded += [(at, self.env.now - at) for at, _, _ in batch]
+        self.result.recorded += [(at, self.env.now - at) for at, _, _, _ in batch]
+        for trade in (trade for _, _, trade, begins in batch if begins):
+            self.start_lanes[trade.shard % len(self.start_lanes)].put(trade)
 
     def _count_batch(self, batch: list[Any]) -> Process:
-        """Each pool that a card left is counted once, and listed if no other count of the product came between."""
+        """The pools that cards left are counted, and listed by one write if no other of the product came between."""
         worker = yield from self._hired(pattern.COUNT.name)
         units = -(-(200 + 300 * self.files) // 1024)  # what the product's item has grown to
-        for product, _ in dict.fromkeys((product, pool) for _, product, pool in batch):
+        pools = Counter(product for product, _ in {(product, pool) for _, product, pool in batch})
+        for product in sorted(pools):
             item = self._key("product, written", product, PARTITION_WRITES)
             throttled = 0
             for _attempt in range(COUNT_ATTEMPTS):
                 version = self.versions[product]
-                took = pattern.COUNT.seconds - MS["own"] / 1000
+                took = (MS["GetItem"] + pools[product] * MS["Query"] + MS["UpdateItem"]) / 1000
                 yield self.env.timeout(took * self.random.uniform(0.5, 1.5))  # in step they would overtake for ever
                 item.load[int(self.env.now)] += units
                 if not item.take(self.env.now, units):
@@ -570,17 +576,25 @@ class Shop:
         self.idle[function].append(worker)
 
     def _settings(self, worker: Worker) -> Process:
-        """A channel's settings, kept for a minute: its secrets are in the parameter store."""
+        """A channel's settings, kept for a minute: its secrets are in the parameter store. Old ones do if need be."""
         if (yield from self._parameter()):
-            worker.settings = self.env.now + SETTINGS_AGE
-            return True
-        return False
+            worker.settings_read = self.env.now
+            worker.settings = self.env.now + SETTINGS_AGE * self.random.uniform(1 - SPREAD, 1)
+        elif self.env.now - worker.settings_read <= OLD_AT_MOST:
+            worker.settings = self.env.now + OLD_FOR
+        else:
+            return False
+        return True
 
     def _url(self, worker: Worker) -> Process:
         if (yield from self._parameter()):
-            worker.url = self.env.now + URL_AGE
-            return True
-        return False
+            worker.url_read = self.env.now
+            worker.url = self.env.now + URL_AGE * self.random.uniform(1 - SPREAD, 1)
+        elif self.env.now - worker.url_read <= OLD_AT_MOST:
+            worker.url = self.env.now + OLD_FOR
+        else:
+            return False
+        return True
 
     def _parameter(self) -> Process:
         for attempt in range(CLIENT_ATTEMPTS):
@@ -596,7 +610,7 @@ class Shop:
         for step in {each.name: each for each in pattern.PAID if each.invocations}.values():
             enough = int(self.load.rate * step.seconds * 2) + 10
             self.idle[step.name] = [
-                Worker(False, self.random.uniform(0, SETTINGS_AGE), self.random.uniform(0, URL_AGE))
+                Worker(False, self.random.uniform(0, SETTINGS_AGE), self.random.uniform(0, URL_AGE), 0.0, 0.0)
                 for _ in range(enough)
             ]
 
@@ -616,8 +630,9 @@ class Shop:
 class Lane:
     """A stream shard's records, or one of the batches of it that are worked on at once: one batch after another."""
 
-    def __init__(self, shop: Shop, work: Callable[[list[Any]], Process], most: int) -> None:
+    def __init__(self, shop: Shop, work: Callable[[list[Any]], Process], most: int, window: float = 0.0) -> None:
         self.records: deque[Any] = deque()
+        self._window = window  # seconds that records are gathered
         self._shop, self._work, self._most = shop, work, most
         self._wake = shop.env.event()
         shop.env.process(self._run())
@@ -634,6 +649,8 @@ class Lane:
                 self._wake = env.event()
                 yield self._wake
                 yield env.timeout(self._shop.random.uniform(0, _POLL))
+            if len(self.records) < self._most and self._window:
+                yield env.timeout(self._window)
             batch = [self.records.popleft() for _ in range(min(self._most, len(self.records)))]
             yield from self._work(batch)
 
@@ -647,9 +664,12 @@ class Queue:
         dead_letters: str,
         work: Callable[[list[Any], int], Process],
         batch: int,
+        *,
         most: int,
+        receives: int,
     ) -> None:
         self._shop, self._work, self._batch, self._most = shop, work, batch, most
+        self._receives = receives
         self._dead_letters = dead_letters
         self._messages: list[tuple[float, int, Any, int]] = []  # visible from, …, received so often
         self._number = count()
@@ -674,7 +694,7 @@ class Queue:
             received = {id(item): times + 1 for item, times in batch}
             failed = yield from self._work([item for item, _ in batch], tries)
             for item, delay in failed:
-                if received[id(item)] >= RECEIVES:
+                if received[id(item)] >= self._receives:
                     self._shop.result.dead[self._dead_letters] += 1
                 else:
                     self.put(item, delay, received[id(item)])

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from os import cpu_count
 
 from benchmarks.figures import percentile
-from benchmarks.simulation.limits import DEFAULT, MENDED, RAISED, READY, READY_SMALLER, WARM, Limits
+from benchmarks.simulation.limits import DEFAULT, RAISED, READY, WARM, WARM_SMALLER, Limits
 from benchmarks.simulation.model import Load, Result, Shop
 
 AFTER_SALE_DAYS = 7.0
@@ -38,17 +38,16 @@ class Sustained:
 
 
 SUSTAINED = (
-    Sustained("as it deploys", DEFAULT, "start_trade on its shards"),
-    Sustained("with the lines", MENDED, "writes: orders"),
-    Sustained("with the lines and warm tables", READY, "StartExecution"),
-    Sustained("the same in a smaller region", READY_SMALLER, "StartExecution"),
+    Sustained("as it deploys", DEFAULT, "writes: orders"),
+    Sustained("on warm tables", WARM, "StartExecution"),
+    Sustained("the same in a smaller region", WARM_SMALLER, "StartExecution"),
 )
 
 _BURST = Load(BURST_RATE, BURST_SECONDS, horizon=1200)
 BURSTS = (
     Scenario("as it deploys", DEFAULT, _BURST),
-    Scenario("with warm tables", WARM, _BURST),
-    Scenario("warm, with the lines", READY, _BURST),
+    Scenario("on warm tables", WARM, _BURST),
+    Scenario("warm, parameters faster", READY, _BURST),
 )
 _FLASH = Load(FLASH_RATE, seconds=3, horizon=5, pays=(0.3, 0.8), warm=True)
 FLASHES = (

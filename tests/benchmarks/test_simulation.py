@@ -13,8 +13,9 @@ from cardshop.usecases import count_stock
 
 from benchmarks.simulation import bounds, model, pattern, plots, scenarios
 from benchmarks.simulation.claims import DYNAMODB_LOCAL, ENGINE, Store, claims_per_sale, sale
-from benchmarks.simulation.limits import DEFAULT, MENDED, READY, READY_SMALLER, changed
+from benchmarks.simulation.limits import DEFAULT, HIGHER, READY, WARM, WARM_SMALLER, changed
 from benchmarks.simulation.model import Bucket, Load, Shop
+from functions import confirm_payment
 from tests.template.cloudformation import PROJECT, RESOURCES, TEMPLATE, on_aws
 
 #: Of what was measured. One look in five wraps around its pool, and two records may come in one batch.
@@ -66,6 +67,9 @@ def test_the_numbers_are_the_codes() -> None:
     assert vars(aws.config())["retries"]["total_max_attempts"] == model.CLIENT_ATTEMPTS
     assert model.COUNT_ATTEMPTS == count_stock._ATTEMPTS
     assert (model.SETTINGS_AGE, model.URL_AGE) == (settings._SETTINGS_MAX_AGE, settings._KEY_MAX_AGE)
+    kept = (settings._SPREAD, settings._OLD_AT_MOST, settings._OLD_FOR)
+    assert kept == (model.SPREAD, model.OLD_AT_MOST, model.OLD_FOR)
+    assert model.NOTICE_LONGEST == confirm_payment._LONGEST_PAUSE
     assert len(orders._DUE_SHARDS) == pattern.DUE_SHARDS
     assert holdings._LANES == pattern.LANES
     assert pattern.pools(model.FILE) == len(shares(model.FILE)) == 64
@@ -78,20 +82,22 @@ def test_the_numbers_are_the_codes() -> None:
 def test_the_numbers_are_the_templates() -> None:
     streams = {name: events["Stream"] for name, events in _SOURCES.items() if "Stream" in events}
     assert streams["StartTradeFunction"]["BatchSize"] == DEFAULT["start_batch"].rate
-    assert streams["StartTradeFunction"].get("ParallelizationFactor", 1) == DEFAULT["start_lanes"].rate
-    assert streams["RecordEventsFunction"].get("ParallelizationFactor", 1) == DEFAULT["record_lanes"].rate
+    assert streams["StartTradeFunction"]["ParallelizationFactor"] == DEFAULT["start_lanes"].rate
+    assert streams["RecordEventsFunction"]["ParallelizationFactor"] == DEFAULT["record_lanes"].rate
     assert streams["RecordEventsFunction"]["BatchSize"] == model.RECORD_BATCH
     assert streams["CountStockFunction"]["BatchSize"] == model.COUNT_BATCH
+    assert streams["CountStockFunction"]["MaximumBatchingWindowInSeconds"] == model.COUNT_WINDOW
     retries = _SOURCES["StartTradeFunction"]["Retries"]
     assert retries["BatchSize"] == model.RETRY_BATCH
-    most = retries.get("ScalingConfig", {}).get("MaximumConcurrency", DEFAULT["concurrency"].rate)
-    assert on_aws(most) == DEFAULT["start_retries"].rate
+    assert retries["ScalingConfig"]["MaximumConcurrency"] == DEFAULT["start_retries"].rate
     notices = _SOURCES["ConfirmPaymentFunction"]["Notices"]
     assert on_aws(notices["ScalingConfig"]["MaximumConcurrency"]) == DEFAULT["notices"].rate
     queue = RESOURCES["StartTradeRetries"]["Properties"]
     assert queue["DelaySeconds"] == model.RETRY_DELAY
     assert queue["VisibilityTimeout"] == model.VISIBILITY
     assert queue["RedrivePolicy"]["maxReceiveCount"] == model.RECEIVES
+    notices = RESOURCES["NoticesQueue"]["Properties"]
+    assert on_aws(notices["RedrivePolicy"]["maxReceiveCount"]) == model.NOTICE_RECEIVES
     assert TEMPLATE["Parameters"]["RetrySeconds"]["Default"] == model.NOTICE_RETRY
     assert TEMPLATE["Parameters"]["AfterSaleSeconds"]["Default"] == scenarios.AFTER_SALE_DAYS * 86_400
     assert on_aws(TEMPLATE["Globals"]["Function"]["Timeout"]) == model.TIMEOUT
@@ -136,7 +142,7 @@ def test_the_same_seed_gives_the_same_figures() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sustained", "rate"), [(scenarios.SUSTAINED[0], 132.67), (scenarios.SUSTAINED[3], 150)], ids=["new", "smaller"]
+    ("sustained", "rate"), [(scenarios.SUSTAINED[0], 285.71), (scenarios.SUSTAINED[2], 150)], ids=["new", "smaller"]
 )
 def test_the_shop_keeps_up_below_its_lowest_bound_and_not_above(sustained: scenarios.Sustained, rate: float) -> None:
     found = next(bound.trades for bound in bounds.shop(sustained.limits) if bound.what == sustained.bound)
@@ -146,8 +152,8 @@ def test_the_shop_keeps_up_below_its_lowest_bound_and_not_above(sustained: scena
     assert not scenarios.keeps_up(scenarios.run(above), above.load)
 
 
-def test_ready_tables_leave_start_execution_as_the_bound() -> None:
-    for limits, rate in ((READY, 300), (READY_SMALLER, 150)):
+def test_warm_tables_leave_start_execution_as_the_bound() -> None:
+    for limits, rate in ((WARM, 300), (WARM_SMALLER, 150)):
         lowest = bounds.shop(limits)[0]
         assert (lowest.what, lowest.trades) == ("StartExecution", rate)
 
@@ -156,7 +162,7 @@ def test_a_cold_shop_is_held_up_by_the_parameter_store_unless_its_throughput_is_
     sudden = Load(300, seconds=3, horizon=8, pays=(20, 30))
     held_up = Shop(DEFAULT, sudden).run()
     assert held_up.answers["503 unavailable: settings"] > 50
-    assert not Shop(MENDED, sudden).run().answers["503 unavailable: settings"]
+    assert not Shop(HIGHER, sudden).run().answers["503 unavailable: settings"]
 
 
 def test_orders_faster_than_one_items_reads_are_refused() -> None:
