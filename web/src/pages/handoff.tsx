@@ -1,0 +1,69 @@
+/** `/handoff#code`: this device takes an order over. The code leaves the address before anything is asked. */
+
+import { useSignal } from "@preact/signals";
+import { useLocation } from "preact-iso";
+import { useEffect } from "preact/hooks";
+import * as api from "../api";
+import { Problem } from "../api";
+import { useTitle } from "../parts/hooks";
+import { ProblemState, State } from "../parts/state";
+import { adopt } from "../trades";
+import { t } from "../words";
+
+export default function HandOff() {
+  const words = t().handOff;
+  const { route } = useLocation();
+  const code = useSignal<string | undefined>(undefined);
+  const problem = useSignal<Problem | undefined>(undefined);
+  useTitle(words.title);
+
+  const take = async () => {
+    problem.value = undefined;
+    try {
+      const taken = await api.takeOver(code.value ?? "");
+      await adopt(taken.trade_id, taken.token);
+      route(`/orders/${taken.trade_id}`, true);
+    } catch (error) {
+      problem.value = error instanceof Problem ? error : new Problem("broken");
+    }
+  };
+
+  useEffect(() => {
+    const read = () => {
+      code.value = decodeURIComponent(location.hash.slice(1));
+      if (!code.value) return;
+      history.replaceState(history.state, "", location.pathname);
+      void take();
+    };
+    read();
+    addEventListener("hashchange", read);
+    return () => removeEventListener("hashchange", read);
+  }, []);
+
+  const find = (
+    <a class="button quiet" href="/find">
+      {t().order.find}
+    </a>
+  );
+  return (
+    <>
+      <h1 class="unseen" tabIndex={-1}>
+        {words.title}
+      </h1>
+      {problem.value?.code === "not_found" && (
+        <div role="alert">
+          <State title={words.failed} next={words.failedNext} action={find} />
+        </div>
+      )}
+      {problem.value && problem.value.code !== "not_found" && (
+        <ProblemState problem={problem.value} retry={() => void take()} />
+      )}
+      {!problem.value && code.value === "" && <State title={words.empty} next={words.emptyNext} action={find} />}
+      {!problem.value && code.value && (
+        <div role="status">
+          <State title={words.taking} />
+        </div>
+      )}
+    </>
+  );
+}

@@ -1,0 +1,21 @@
+import { useTitle } from "../parts/hooks";
+import { t } from "../words";
+
+export default function Lost() {
+  const words = t().lost;
+  useTitle(words.title);
+  return (
+    <div class="state">
+      <p class="lost" aria-hidden="true">
+        404
+      </p>
+      <h1 tabIndex={-1}>{words.title}</h1>
+      <p>{words.next}</p>
+      <div class="row">
+        <a class="button" href="/">
+          {words.home}
+        </a>
+      </div>
+    </div>
+  );
+}

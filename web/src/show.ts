@@ -1,0 +1,52 @@
+/** Amounts, moments and durations as this reader writes them. */
+
+import type { Money } from "./shapes";
+import { language } from "./words";
+
+const locale = () => (language.value === "zh" ? "zh-CN" : "en");
+
+/** `990 CNY` → `¥9.90`; the number of decimals is the currency's own. */
+export function money({ minor, currency }: Money): string {
+  const style = { style: "currency", currency, currencyDisplay: "narrowSymbol" } as const;
+  try {
+    const format = new Intl.NumberFormat(locale(), style);
+    return format.format(minor / 10 ** (format.resolvedOptions().maximumFractionDigits ?? 2));
+  } catch {
+    return `${(minor / 100).toFixed(2)} ${currency}`;
+  }
+}
+
+export const times = ({ minor, currency }: Money, quantity: number): Money => ({ minor: minor * quantity, currency });
+
+export const moment = (when: string | number): string =>
+  new Date(when).toLocaleString(locale(), { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
+
+export const toTheSecond = (when: string): string =>
+  new Date(when).toLocaleString(locale(), {
+    month: "short",
+    day: "numeric",
+    hour: "2-digit",
+    minute: "2-digit",
+    second: "2-digit",
+    hourCycle: "h23",
+  });
+
+const STEPS: [Intl.RelativeTimeFormatUnit, number][] = [
+  ["day", 86_400_000],
+  ["hour", 3_600_000],
+  ["minute", 60_000],
+];
+
+/** How long ago, in words; undefined within the last minute. */
+export function age(at: number, now = Date.now()): string | undefined {
+  const step = STEPS.find(([, size]) => now - at >= size);
+  return step && new Intl.RelativeTimeFormat(locale(), { numeric: "auto" }).format(-Math.floor((now - at) / step[1]), step[0]);
+}
+
+/** `65000` ms → `1:05`; hours where there are any. */
+export function clock(left: number): string {
+  const seconds = Math.max(0, Math.ceil(left / 1000));
+  const [h, m, s] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
+  const two = (part: number) => String(part).padStart(2, "0");
+  return h ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
+}
