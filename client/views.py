@@ -80,12 +80,15 @@ def moment(when: str, precision: str = "seconds") -> str:
 
 
 def products(found: Iterable[dict[str, Any]]) -> RenderableType:
-    table = _table("货号\n~SKU", "名称\n~Name", "价格\n>Price", "状态\nStatus", "库存\nStock", "数量\n>Qty")
+    table = _table(
+        "货号\n~SKU", "名称、分类\n~Name, category", "价格\n>Price", "状态\nStatus", "库存\nStock", "数量\n>Qty"
+    )
     for each in found:
         stock = each["stock"]
+        category = [("\n" + printable(each["category"]), "dim")] if "category" in each else []
         table.add_row(
             _text(each["sku"]),
-            _text(each["name"]),
+            Text.assemble(printable(each["name"]), *category),
             _text(money(each["price"])),
             _state(each["status"]),
             _state(stock["level"]),

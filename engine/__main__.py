@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from engine import operators, processes, shop, stacks
+from engine import operators, pages, processes, shop, stacks
 from engine.astray import astray
 from engine.letters import QUEUES, letters
 from engine.processes import PROJECT, EngineError, Home
@@ -53,6 +53,15 @@ def demo(home: Home) -> None:
 def operator_token(home: Home, stack: str) -> None:
     """Print a one-hour operator token."""
     click.echo(operators.token_of_stack(home, stack))
+
+
+@engine.command("pages")
+@_stack
+def publish_pages(stack: str) -> None:
+    """Build the pages and put them on AWS, for a stack that is deployed there."""
+    with stacks.opened(None, stack) as found:
+        if pages.publish(found, click.echo):
+            click.echo(found.outputs()["PagesUrl"])
 
 
 @engine.command("letters")

@@ -18,6 +18,7 @@ QUEUES = {
     "StartTrade": "StartTradeRetries",
     "RecordEvents": "RecordEventsRetries",
     "CountStock": "CountStockRetries",
+    "PushChanges": "PushChangesRetries",
 }
 _LOOK = 1  # seconds: without any, SQS answers from some of its servers only
 _BATCH = 100  # records, as in the template: a function has time for so many

@@ -8,6 +8,7 @@ import secrets
 import time
 import uuid
 from collections.abc import Callable
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,20 @@ from urllib.parse import urljoin
 
 import httpx
 
-from engine import deploy, operators, processes
+from engine import deploy, operators, pages, processes
 from engine.processes import PROJECT, REGION, EngineError, Home
+from engine.stacks import Stack
 
 STACK = "cardshop"
 SKU = "steam-50"
 CHANNEL = "epay"
-_PRODUCT = {"name": "Steam 充值卡 50 元 Gift Card", "price": {"minor": 990, "currency": "CNY"}, "status": "on_sale"}
+_PRODUCT = {
+    "name": "Steam 充值卡 50 元 Gift Card",
+    "category": "游戏 Games",
+    "description": "付款即发卡密,登录 Steam 后兑换。\nThe code is yours the moment you pay; redeem it in Steam.",
+    "price": {"minor": 990, "currency": "CNY"},
+    "status": "on_sale",
+}
 _CARDS_AT_LEAST = 20
 _PATIENCE = 30  # seconds
 
@@ -30,6 +38,7 @@ LOCAL_PARAMETERS = {
     "HoldsPerAddress": "0",
     "HoldsPerDevice": "0",
     "HoldsPerContact": "0",
+    "ConnectionsPerAddress": "0",
     "RetrySeconds": "1",
 }
 Say = Callable[[str], None]
@@ -52,12 +61,15 @@ def up(home: Home, say: Say) -> dict[str, Any]:
     processes.start(home, {pid: key}, provider_time_scale=60)
     say("building and deploying the stack (a minute the first time)")
     stack = deploy.deploy(home, STACK, LOCAL_PARAMETERS)
+    say("building and uploading the pages")
+    shown = pages.publish(Stack(STACK, partial(deploy.aws, home)), say)
     token = operators.token(deploy.aws(home, "secretsmanager"), stack["OperatorTokenKey"], "make-up")
     say("making sure of the demo product, its cards and its channel")
     with _api(stack["ApiUrl"], token) as api:
         _stock(api, home, say)
     outputs = {
         "api_url": stack["ApiUrl"],
+        "pages_url": stack["PagesUrl"] if shown else None,
         "region": REGION,
         "endpoint_url": home.endpoint,
         "state_machine_arn": stack["StateMachineArn"],
@@ -117,6 +129,8 @@ Try it by hand
   engine     {outputs["endpoint_url"]} (region {outputs["region"]}, any credentials)
   all of it  {(home.path / "outputs.json").relative_to(PROJECT)}
 Stop it with `make down`; `make up` brings it back as it was.""")
+    if outputs["pages_url"]:
+        print(f"\nThe shop: {outputs['pages_url']} (in Chromium or Chrome: others do not look for *.localhost here)")
 
 
 def pay(redirect_url: str, *, notify: bool = True) -> None:
@@ -160,6 +174,7 @@ def _stock(api: httpx.Client, home: Home, say: Say) -> None:
     pid, key = merchant(home)
     settings = {"provider": "epay", "url": home.provider_url, "pid": pid, "key": key, "type": "alipay"}
     _ok(api.put(f"/admin/channels/{CHANNEL}", json=settings))
+    _ok(api.put(f"/admin/channels/{CHANNEL}/offer", json={"offered": True, "title": "模拟支付 Simulated"}))
 
 
 def _card_file(home: Home) -> Path:

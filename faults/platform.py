@@ -84,8 +84,8 @@ class Platform:
         self.values = template.Values(dict(parameters), keys)
         for name in ("OrderTokenKey", "OperatorTokenKey", "TradeIdSecret", "CardIdSecret"):
             secret(name, f"{name} of this shop".ljust(64, "!"))
-        client("ssm").put_parameter(Name="PublicUrl", Value=template.PUBLIC_URL, Type="String")
-        client("ssm").put_parameter(Name="/cardshop/public-url", Value=template.PUBLIC_URL, Type="String")
+        urls = json.dumps({"api": template.PUBLIC_URL, "pages": template.PUBLIC_URL.removesuffix("/api")})
+        client("ssm").put_parameter(Name="/cardshop/public-urls", Value=urls, Type="String")
         sources = [source for function in self.functions.values() for source in function.sources]
         reads = {source.queue: source for source in sources if source.queue}
         self.queues = {
@@ -196,7 +196,8 @@ class Platform:
         """A new one, if the last has ended: it knows nothing that was read before."""
         if function not in self._warm:
             sys.modules.pop(f"functions.{function}", None)
-            for forgotten in (holders.keys, operators._keys, settings.ssm, settings._secrets_manager):
+            of_settings = settings.ssm, settings._urls, settings._secrets_manager
+            for forgotten in (holders.keys, operators._keys, *of_settings):
                 forgotten.cache_clear()
             self._warm.add(function)
         handler: Callable[[Any, LambdaContext], Any] = importlib.import_module(f"functions.{function}").handler

@@ -170,7 +170,7 @@ class Reader:
         self._reads = False
 
     def add(self, record: Record) -> None:
-        if record.name in self._source.wanted:
+        if self._source.wants(self._event(record)):
             self._waiting.append(record)
             self._go_on(_POLLED)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import re
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,12 @@ from tests.template.cloudformation import RESOURCES, TEMPLATE, named, of_type, o
 
 PUBLIC_URL = "https://shop.example/api"
 MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine:cardshop-trade"
+_NAMES = {
+    "AWS::StackName": "cardshop",
+    "AWS::Region": "us-east-1",
+    "AWS::URLSuffix": "amazonaws.com",
+    "PushApi": "push",
+}
 _PARAMETERS: dict[str, Any] = {name: each.get("Default") for name, each in TEMPLATE["Parameters"].items()}
 _LIMIT = on_aws(TEMPLATE["Globals"]["Function"]["Timeout"])
 
@@ -27,11 +34,23 @@ class Source:
     batch_size: int
     queue: str | None = None
     stream: str | None = None
-    wanted: frozenset[str] = frozenset()  # names of the stream's events
+    wanted: Mapping[str, Any] = field(default_factory=dict)  # the filter's pattern
     bisects: bool = False
     retries: int = 0
     max_age: int = 0  # seconds
     gives_up_to: str | None = None  # a queue
+
+    def wants(self, record: Mapping[str, Any]) -> bool:
+        """Whether the filter lets this record of the stream through."""
+        return _fits(record, self.wanted)
+
+
+def _fits(given: Mapping[str, Any], pattern: Mapping[str, Any]) -> bool:
+    """Every name has one of the values that are listed for it."""
+    return all(
+        given.get(name) in wanted if isinstance(wanted, list) else _fits(given.get(name, {}), wanted)
+        for name, wanted in pattern.items()
+    )
 
 
 @dataclass(frozen=True)
@@ -65,7 +84,7 @@ def queues() -> dict[str, Queue]:
             logical,
             properties.get("VisibilityTimeout", 30),
             properties.get("DelaySeconds", 0),
-            redrive.get("maxReceiveCount"),
+            on_aws(redrive.get("maxReceiveCount")),
             named(redrive.get("deadLetterTargetArn")),
         )
     return found
@@ -93,7 +112,7 @@ def _stream(function: str, how: dict[str, Any]) -> Source:
         function,
         how["BatchSize"],
         stream=named(how["Stream"]),
-        wanted=frozenset(re.findall("INSERT|MODIFY|REMOVE", chosen["Pattern"])),
+        wanted=json.loads(chosen["Pattern"]),
         bisects=how["BisectBatchOnFunctionError"],
         retries=how["MaximumRetryAttempts"],
         max_age=how["MaximumRecordAgeInSeconds"],
@@ -110,7 +129,10 @@ class Values:
     def of(self, expression: Any) -> str:
         expression = on_aws(expression)
         if isinstance(expression, dict) and "Fn::Sub" in expression:
-            return str(expression["Fn::Sub"]).replace("${AWS::StackName}", "cardshop")
+            text = str(expression["Fn::Sub"])
+            for name, value in _NAMES.items():
+                text = text.replace(f"${{{name}}}", value)
+            return text
         logical = named(expression)
         if logical is None or logical in self._known:
             return str(expression if logical is None else self._known[logical])

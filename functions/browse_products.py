@@ -1,11 +1,12 @@
-"""GET /products and /products/{sku}: the catalogue, for everyone and every cache."""
+"""GET /products, /products/{sku} and /channels: the catalogue and how to pay, for everyone and every cache."""
 
 from __future__ import annotations
 
 from functools import cache
 
 from aws_lambda_powertools.event_handler import Response
-from cardshop.adapters.catalogue import DynamoCatalogue
+from cardshop.adapters.catalogue import DynamoCatalogue, DynamoChannelSettings
+from cardshop.api import channels
 from cardshop.api import products as present
 from cardshop.api.http import Door, cacheable
 from cardshop.domain.errors import NotFound
@@ -22,8 +23,9 @@ def _catalogue() -> DynamoCatalogue:
 
 @door.route("GET", "/products")
 def browse() -> Response[str]:
-    products = {"products": [present.public(product) for product in _catalogue().on_sale()]}
-    return cacheable(products, door.header("If-None-Match"), cache=_CACHE)
+    described = _catalogue().descriptions()
+    products = [present.public(each, described.get(each.sku)) for each in _catalogue().on_sale()]
+    return cacheable({"products": products}, door.header("If-None-Match"), cache=_CACHE)
 
 
 @door.route("GET", "/products/<sku>")
@@ -31,7 +33,14 @@ def show(sku: str) -> Response[str]:
     product = _catalogue().find(sku)
     if product is None or not product.on_sale:
         raise NotFound("no such product")
-    return cacheable(present.public(product), door.header("If-None-Match"), cache=_CACHE)
+    shown = present.public(product, _catalogue().description(sku))
+    return cacheable(shown, door.header("If-None-Match"), cache=_CACHE)
+
+
+@door.route("GET", "/channels")
+def ways_to_pay() -> Response[str]:
+    offered = [channels.offer(each) for each in DynamoChannelSettings().offers()]
+    return cacheable({"channels": offered}, door.header("If-None-Match"), cache=_CACHE)
 
 
 handler = door.handler

@@ -31,6 +31,9 @@ processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failu
 
 #: A signed notice that the provider denies is asked about this often (it may run ahead of the provider's own books).
 _DENIALS = 3
+#: A notice that must be tried so often is somebody's business, whatever it fails at; it is tried all the same.
+_UNSETTLED = 5
+_LONGEST_PAUSE = 900  # seconds
 _ALARMED = {
     Outcome.MISMATCH: "IrregularNotices",
     Outcome.IRREGULAR: "IrregularNotices",
@@ -65,6 +68,8 @@ def record_handler(record: SQSRecord) -> None:
     trade_id = attribute.string_value if attribute else None
     logger.append_keys(trade_id=trade_id)
     tries = int(record.attributes.approximate_receive_count)
+    if tries >= _UNSETTLED:
+        metrics.add_metric("UnsettledNotices", MetricUnit.Count, 1)
     try:
         outcomes = _confirm()(loads(record.body))
     except ShopError as error:
@@ -83,9 +88,13 @@ def record_handler(record: SQSRecord) -> None:
 
 
 def _again_later(record: SQSRecord, tries: int) -> None:
-    base = int(os.environ["RETRY_SECONDS"])
-    url = os.environ["NOTICES_QUEUE_URL"]
-    SqsNoticeQueue(url).delay(record.receipt_handle, min(900, base * 2 ** (tries - 1)))
+    pause = pause_after(tries, int(os.environ["RETRY_SECONDS"]))
+    SqsNoticeQueue(os.environ["NOTICES_QUEUE_URL"]).delay(record.receipt_handle, pause)
+
+
+def pause_after(tries: int, first: int) -> int:
+    """Seconds until the next try: twice as many each time, if there were `first` after the first."""
+    return min(_LONGEST_PAUSE, first << (tries - 1))
 
 
 @logger.inject_lambda_context(clear_state=True)

@@ -23,15 +23,17 @@ def _inspect() -> InspectStock:
 @door.route("GET", "/admin/products")
 def products() -> Response[str]:
     operator(door)
-    found = _inspect().catalogue.everything()
-    return answer(200, {"products": [present.whole(product) for product in found]})
+    catalogue = _inspect().catalogue
+    described = catalogue.descriptions()
+    return answer(200, {"products": [present.whole(each, described.get(each.sku)) for each in catalogue.everything()]})
 
 
 @door.route("GET", "/admin/products/<sku>")
 def product(sku: str) -> Response[str]:
     operator(door)
     found, batches = _inspect()(sku)
-    return answer(200, {**present.whole(found), "batches": [present.stock(batch) for batch in batches]})
+    shown = present.whole(found, _inspect().catalogue.description(sku))
+    return answer(200, {**shown, "batches": [present.stock(batch) for batch in batches]})
 
 
 handler = door.handler

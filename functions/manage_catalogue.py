@@ -7,8 +7,9 @@ from functools import cache
 from aws_lambda_powertools.event_handler import Response
 from cardshop.adapters.catalogue import DynamoCatalogue
 from cardshop.adapters.log import logger
+from cardshop.api import products as present
 from cardshop.api import schemas
-from cardshop.api.http import Door, answer, money
+from cardshop.api.http import Door, answer
 from cardshop.api.operators import operator
 from cardshop.domain.card import SKU
 from cardshop.domain.errors import Unprocessable
@@ -29,10 +30,12 @@ def save(sku: str) -> Response[str]:
     if not SKU.fullmatch(sku):
         raise Unprocessable("sku: letters, digits, dot, dash and underscore, at most 64")
     body = schemas.read(schemas.ProductRequest, door.body)
-    product = Product(sku, body.name, Money(body.price.minor, body.price.currency), body.status == "on_sale")
-    _catalogue().save(product)
+    price = Money(body.price.minor, body.price.currency)
+    product = Product(sku, body.name, price, body.status == "on_sale", category=body.category)
+    _catalogue().save(product, body.description)
     logger.info("product saved", extra={"sku": sku, "operator": who, "product_status": body.status})
-    shown = {"sku": sku, "name": product.name, "price": money(product.price), "status": body.status}
+    shown = present.whole(product, body.description)
+    del shown["stock"]  # saving leaves it alone, and nobody has read it
     return answer(200, shown)
 
 

@@ -1,4 +1,4 @@
-"""PUT /admin/channels/{channel}: configure an account at a payment provider."""
+"""PUT /admin/channels/{channel}: configure an account at a payment provider. PUT …/offer: offer it to buyers or not."""
 
 from __future__ import annotations
 
@@ -34,13 +34,27 @@ def _manage() -> ManageChannels:
 @door.route("PUT", "/admin/channels/<channel>")
 def save(channel: str) -> Response[str]:
     who = operator(door)
-    if not CHANNEL_NAME.fullmatch(channel):
-        raise Unprocessable("channel: lower-case letters, digits and dashes, at most 32")
+    _check_name(channel)
     body = schemas.read(schemas.ChannelRequest, door.body)
     saved = _manage()(channel, body.provider, body.settings())
     logger.info("channel saved", extra={"channel": channel, "provider": saved.provider, "operator": who})
     metrics.add_metric("PaymentSettingsChanged", MetricUnit.Count, 1)  # an intruder's first aim: always an alarm
     return answer(200, {"channel": channel, "provider": saved.provider, **saved.settings})
+
+
+@door.route("PUT", "/admin/channels/<channel>/offer")
+def offer(channel: str) -> Response[str]:
+    who = operator(door)
+    _check_name(channel)
+    body = schemas.read(schemas.OfferRequest, door.body)
+    _manage().offer(channel, offered=body.offered, title=body.title)
+    logger.info("channel offered", extra={"channel": channel, "offered": body.offered, "operator": who})
+    return answer(200, {"channel": channel, **body.model_dump(exclude_none=True)})
+
+
+def _check_name(channel: str) -> None:
+    if not CHANNEL_NAME.fullmatch(channel):
+        raise Unprocessable("channel: lower-case letters, digits and dashes, at most 32")
 
 
 handler = metrics.log_metrics(door.handler)

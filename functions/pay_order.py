@@ -10,7 +10,7 @@ from cardshop.adapters.clock import clock
 from cardshop.adapters.log import logger
 from cardshop.adapters.orders import DynamoOrders
 from cardshop.adapters.payments import provider
-from cardshop.adapters.settings import ChannelSettings, public_url
+from cardshop.adapters.settings import ChannelSettings, public_urls
 from cardshop.api import orders as present
 from cardshop.api import schemas
 from cardshop.api.holders import buyer, holder
@@ -25,7 +25,7 @@ door = Door()
 def _pay() -> PayOrder:
     channels = ChannelSettings(os.environ["CHANNELS_PREFIX"])
     orders = DynamoOrders()
-    return PayOrder(orders, OpenPayment(orders, channels, provider, public_url), clock)
+    return PayOrder(orders, OpenPayment(orders, channels, provider, public_urls), clock)
 
 
 @door.route("POST", "/orders/<trade_id>/payments")

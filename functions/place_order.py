@@ -12,7 +12,7 @@ from cardshop.adapters.clock import clock
 from cardshop.adapters.log import logger
 from cardshop.adapters.orders import DynamoOrders
 from cardshop.adapters.payments import provider
-from cardshop.adapters.settings import ChannelSettings, fixed_secret, public_url
+from cardshop.adapters.settings import ChannelSettings, fixed_secret, public_urls
 from cardshop.adapters.stock import DynamoPool
 from cardshop.api import orders as present
 from cardshop.api import schemas
@@ -36,7 +36,7 @@ def _place() -> PlaceOrder:
         orders=orders,
         pool=DynamoPool(),
         catalogue=DynamoCatalogue(),
-        open=OpenPayment(orders, ChannelSettings(os.environ["CHANNELS_PREFIX"]), provider, public_url),
+        open=OpenPayment(orders, ChannelSettings(os.environ["CHANNELS_PREFIX"]), provider, public_urls),
         secret=fixed_secret(os.environ["TRADE_ID_SECRET"]),
         hold_caps={
             "address": int(os.environ["HOLDS_PER_ADDRESS"]),

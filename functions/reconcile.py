@@ -66,7 +66,7 @@ def _reconcile() -> Reconcile:
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     report = _reconcile()(lambda: context.get_remaining_time_in_millis() > _TIME_FOR_ONE_MORE)
     for trade_id, code in report.errors:
-        logger.warning("not right", extra={"trade_id": trade_id, "code": code})
+        logger.warning("not right", extra={"trade_id": trade_id, "code": code, "kind": report.kinds.get(trade_id)})
     metrics.add_metric("ReconcileRuns", MetricUnit.Count, 1)
     for count, metric in _METRICS.items():
         metrics.add_metric(metric, MetricUnit.Count, report.counts[count])

@@ -1,4 +1,4 @@
-"""Orders stream → one execution of the trade's machine, named after the trade."""
+"""Timeline stream → one execution of the trade's machine, named after the trade."""
 
 from __future__ import annotations
 

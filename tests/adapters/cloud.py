@@ -67,7 +67,7 @@ def forget() -> None:
     aws.session.cache_clear()
     aws.client.cache_clear()
     tables._Shared._shared = None
-    for model in MODELS.values():
+    for model in tables._Shared.__subclasses__():
         model._connection = None
     forget_settings()
 
@@ -75,6 +75,7 @@ def forget() -> None:
 def forget_settings() -> None:
     """Drop the secrets and parameters that were read."""
     settings.ssm.cache_clear()
+    settings._urls.cache_clear()
     settings._secrets_manager.cache_clear()
 
 

@@ -9,7 +9,7 @@ from cardshop.adapters.aws import client
 from cardshop.adapters.catalogue import DynamoCatalogue, DynamoChannelSettings
 from cardshop.domain.errors import Changed, NotFound, Unavailable
 from cardshop.domain.money import Money
-from cardshop.domain.payment import Channel
+from cardshop.domain.payment import Channel, Offer
 from cardshop.domain.product import Batch, BatchStatus, Listed, Product
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -23,6 +23,7 @@ NOTED = Batch(SKU, "batch-1", BatchStatus.IMPORTING, shards=2, cards=0, created_
 IMPORTED = replace(NOTED, cards=5)  # as its import knows it at its end
 ON_SALE = replace(IMPORTED, status=BatchStatus.ON_SALE)
 WITHDRAWN = replace(IMPORTED, status=BatchStatus.WITHDRAWN)
+OFFER = Offer("epay", "epay", ("mobile", "pc"), ("precreate",), ("CNY",))
 
 
 @pytest.fixture
@@ -60,9 +61,27 @@ def test_saving_a_product_again_keeps_its_stock(catalogue: DynamoCatalogue) -> N
     assert found(catalogue).quantity == 5
 
 
+def test_a_products_category_and_description_come_and_go_with_each_saving(catalogue: DynamoCatalogue) -> None:
+    assert (found(catalogue).category, catalogue.description(SKU)) == (None, None)
+    catalogue.save(replace(found(catalogue), category="游戏 Games"), "到账快。\nFast.")
+    catalogue.save(Product("plain", "plain", PRICE, True))
+    assert (found(catalogue).category, catalogue.description(SKU)) == ("游戏 Games", "到账快。\nFast.")
+    assert catalogue.descriptions() == {SKU: "到账快。\nFast."}
+    catalogue.save(replace(found(catalogue), category=None))
+    assert (found(catalogue).category, catalogue.description(SKU), catalogue.descriptions()) == (None, None, {})
+
+
+def test_a_long_description_makes_no_count_of_the_stock_dearer(catalogue: DynamoCatalogue) -> None:
+    """A sale writes its product's counts, by the size of that item: the description is another."""
+    catalogue.save(found(catalogue), "长" * 2000)
+    key = {"kind": {"S": "PRODUCT"}, "name": {"S": SKU}}
+    item = client("dynamodb").get_item(TableName=table_name("CatalogueTable"), Key=key)["Item"]
+    assert len(str(item)) < 500
+
+
 def test_the_products_on_sale_come_by_sku_without_hidden_ones_batches_or_channels(catalogue: DynamoCatalogue) -> None:
     put_on_sale(catalogue)
-    DynamoChannelSettings().save(Channel("epay", "epay", {"pid": "1001"}, {}))
+    saved(Channel("epay", "epay", {"pid": "1001"}, {}))
     for sku, on_sale in (("zelda", True), ("hidden", False), ("Alpha", True)):
         catalogue.save(Product(sku, sku, PRICE, on_sale))
     assert [product.sku for product in catalogue.on_sale()] == ["Alpha", SKU, "zelda"]
@@ -179,6 +198,14 @@ def test_a_count_is_listed_and_a_batch_at_zero_is_dropped(catalogue: DynamoCatal
     assert found(catalogue).batches == (Listed("batch-1", (0, 1)),)
 
 
+def test_counts_of_several_batches_are_one_write(catalogue: DynamoCatalogue) -> None:
+    put_on_sale(catalogue)
+    first = put_on_sale(catalogue, replace(IMPORTED, batch="batch-2"))
+    catalogue.counted(first, Listed("batch-1", (1, 0)), Listed("batch-2", (0, 0)))
+    assert found(catalogue).batches == (Listed("batch-1", (1, 0)),)
+    assert found(catalogue).stock_version == first.stock_version + 1
+
+
 def test_a_count_of_an_older_list_is_refused(catalogue: DynamoCatalogue) -> None:
     """Given two who read the same list, when both count, then the second is told and nothing of it is written."""
     read = put_on_sale(catalogue)
@@ -198,13 +225,51 @@ def test_a_batch_that_goes_on_sale_makes_counts_before_it_stale(catalogue: Dynam
 # ---- channels ----
 
 
-def test_a_channels_settings_are_found_again_without_its_secrets(cloud: None) -> None:
+def saved(channel: Channel) -> DynamoChannelSettings:
     store = DynamoChannelSettings()
-    store.save(Channel("epay", "epay", {"pid": "1001", "url": "https://pay.example"}, {"key": "merchant-key"}))
+    store.save(channel, replace(OFFER, channel=channel.name, provider=channel.provider))
+    return store
+
+
+def test_a_channels_settings_are_found_again_without_its_secrets(cloud: None) -> None:
+    store = saved(Channel("epay", "epay", {"pid": "1001", "url": "https://pay.example"}, {"key": "merchant-key"}))
     assert store.find("epay") == Channel("epay", "epay", {"pid": "1001", "url": "https://pay.example"}, {})
-    store.save(Channel("epay", "other", {}, {}))
+    saved(Channel("epay", "other", {}, {}))
     assert store.find("epay") == Channel("epay", "other", {}, {})  # saved whole: no setting of before
     assert store.find("unknown") is None
+
+
+def test_a_channel_is_offered_until_it_is_not_and_under_its_title(cloud: None) -> None:
+    store = saved(Channel("epay", "epay", {"pid": "1001"}, {}))
+    saved(Channel("stripe", "stripe", {}, {}))
+    assert store.offer("epay", offered=True, title="支付宝")
+    assert store.offers() == [replace(OFFER, title="支付宝"), replace(OFFER, channel="stripe", provider="stripe")]
+    assert store.offer("epay", offered=False, title=None)
+    assert [each.channel for each in store.offers()] == ["stripe"]
+    assert store.find("epay") == Channel("epay", "epay", {"pid": "1001"}, {}, offered=False)
+
+
+def test_saving_a_channel_again_leaves_its_title_and_whether_it_is_offered(cloud: None) -> None:
+    store = saved(Channel("epay", "epay", {}, {}))
+    store.offer("epay", offered=False, title="支付宝")
+    saved(Channel("epay", "other", {}, {}))
+    assert store.offers() == []
+    store.offer("epay", offered=True, title="支付宝")
+    assert store.offers() == [replace(OFFER, provider="other", title="支付宝")]
+
+
+def test_a_channel_that_is_not_there_cannot_be_offered(cloud: None) -> None:
+    store = DynamoChannelSettings()
+    assert not store.offer("epay", offered=True, title=None)
+    assert (store.offers(), store.find("epay")) == ([], None)
+
+
+def test_what_buyers_see_of_a_channel_holds_no_setting(cloud: None) -> None:
+    saved(Channel("epay", "epay", {"pid": "account-1001"}, {"key": "merchant-key"}))
+    key = {"kind": {"S": "OFFER"}, "name": {"S": "epay"}}
+    item = client("dynamodb").get_item(TableName=table_name("CatalogueTable"), Key=key)["Item"]
+    assert "account-1001" not in str(item)
+    assert "settings" not in item
 
 
 def test_a_store_that_fails_is_unavailable_whatever_is_asked(catalogue: DynamoCatalogue) -> None:
@@ -223,7 +288,12 @@ def test_a_store_that_fails_is_unavailable_whatever_is_asked(catalogue: DynamoCa
         lambda: catalogue.put_on_sale(IMPORTED, (1, 1)),
         lambda: catalogue.withdraw(ON_SALE),
         lambda: catalogue.counted(read, Listed("batch-1", (1, 1))),
+        catalogue.descriptions,
+        lambda: catalogue.description(SKU),
         lambda: DynamoChannelSettings().find("epay"),
+        lambda: saved(Channel("epay", "epay", {}, {})),
+        lambda: DynamoChannelSettings().offer("epay", offered=True, title=None),
+        DynamoChannelSettings().offers,
     ):
         with pytest.raises(Unavailable):
             ask()

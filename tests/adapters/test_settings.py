@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from io import StringIO
 
 import pytest
 from cardshop.adapters.aws import client
+from cardshop.adapters.log import logger
 from cardshop.adapters.settings import (
     ChannelSettings,
     ChannelSettingsStore,
     SigningKey,
     SigningKeys,
     fixed_secret,
-    public_url,
+    public_urls,
 )
 from cardshop.domain.errors import Unavailable
-from cardshop.domain.payment import Channel
+from cardshop.domain.payment import Channel, Offer
+from cardshop.ports import PublicUrls
 
 from tests.adapters.cloud import items, kms_key, secret
 
@@ -75,37 +78,68 @@ def test_a_key_is_named_without_showing_it() -> None:
 # ---- the public address ----
 
 
-def test_the_public_url_has_no_slash_at_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    client("ssm").put_parameter(Name="/cardshop/public-url", Value="https://shop.example/api/", Type="String")
-    monkeypatch.setenv("PUBLIC_URL_PARAMETER", "/cardshop/public-url")
-    assert public_url() == "https://shop.example/api"
+URLS = PublicUrls("https://api.example/api", "https://shop.example")
+
+
+def put_urls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the template puts them."""
+    name, value = "/cardshop/public-urls", '{"api": "https://api.example/api", "pages": "https://shop.example"}'
+    client("ssm").put_parameter(Name=name, Value=value, Type="String")
+    monkeypatch.setenv("PUBLIC_URLS_PARAMETER", name)
+
+
+def test_the_api_and_the_pages_are_found_by_one_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    put_urls(monkeypatch)
+    assert public_urls() == URLS
 
 
 def test_a_public_url_that_is_not_there_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PUBLIC_URL_PARAMETER", "/nowhere")
+    monkeypatch.setenv("PUBLIC_URLS_PARAMETER", "/nowhere")
     with pytest.raises(Unavailable):
-        public_url()
+        public_urls()
+
+
+def test_a_public_url_that_was_read_once_outlives_the_parameter_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    put_urls(monkeypatch)
+    now = clock(monkeypatch)
+    public_urls()
+    client("ssm").delete_parameter(Name="/cardshop/public-urls")
+    now[0] += 301
+    assert public_urls() == URLS
 
 
 # ---- channels ----
 
 
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds now, to be moved; workers keep settings as long as they may."""
+    now = [1000.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    monkeypatch.setattr("random.uniform", lambda _, most: most)
+    return now
+
+
+def save(channel: Channel, key: str | None = None) -> None:
+    offer = Offer(channel.name, channel.provider, ("pc",), (), ("CNY",))
+    ChannelSettingsStore(PREFIX, key or kms_key()).save(channel, offer)
+
+
 def test_a_saved_channel_is_found_whole() -> None:
-    ChannelSettingsStore(PREFIX, kms_key()).save(CHANNEL)
+    save(CHANNEL)
     assert ChannelSettings(PREFIX).find("epay") == CHANNEL
     assert ChannelSettings(PREFIX).find("unknown") is None
 
 
 def test_a_channels_secrets_lie_encrypted_and_nowhere_else() -> None:
     key = kms_key()
-    ChannelSettingsStore(PREFIX, key).save(CHANNEL)
+    save(CHANNEL, key)
     (described,) = client("ssm").describe_parameters()["Parameters"]
     assert (described["Name"], described["Type"], described["KeyId"]) == (f"{PREFIX}/epay", "SecureString", key)
     assert "merchant-key" not in str(items("CatalogueTable"))
 
 
 def test_a_channel_without_its_secrets_is_unavailable_not_open() -> None:
-    ChannelSettingsStore(PREFIX, kms_key()).save(CHANNEL)
+    save(CHANNEL)
     client("ssm").delete_parameter(Name=f"{PREFIX}/epay")
     with pytest.raises(Unavailable):
         ChannelSettings(PREFIX).find("epay")
@@ -113,20 +147,74 @@ def test_a_channel_without_its_secrets_is_unavailable_not_open() -> None:
 
 def test_a_channel_is_kept_whole_for_a_minute_and_then_read_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its settings and its key change together, or a payment would be signed with the one and sent to the other."""
-    store, settings, now = ChannelSettingsStore(PREFIX, kms_key()), ChannelSettings(PREFIX), [1000.0]
-    monkeypatch.setattr("time.monotonic", lambda: now[0])
-    store.save(CHANNEL)
+    settings, now = ChannelSettings(PREFIX), clock(monkeypatch)
+    save(CHANNEL)
     assert settings.find("epay") == CHANNEL
     changed = replace(CHANNEL, settings={**CHANNEL.settings, "pid": "1002"}, secrets={"key": "another"})
-    store.save(changed)
+    save(changed)
     now[0] += 59
     assert settings.find("epay") == CHANNEL
     now[0] += 2
     assert settings.find("epay") == changed
 
 
+def test_a_channel_whose_secrets_cannot_be_read_anew_is_used_for_a_quarter_of_an_hour(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And each time that it is, somebody can see; the secrets themselves nobody can."""
+    save(CHANNEL)
+    settings, now, told = ChannelSettings(PREFIX), clock(monkeypatch), StringIO()
+    monkeypatch.setattr(logger.registered_handler, "stream", told)
+    settings.find("epay")
+    client("ssm").delete_parameter(Name=f"{PREFIX}/epay")
+    now[0] += 61
+    assert settings.find("epay") == CHANNEL
+    now[0] += 838
+    assert settings.find("epay") == CHANNEL
+    assert told.getvalue().count('"old settings"') == 2
+    assert "merchant-key" not in told.getvalue()
+    now[0] += 6
+    with pytest.raises(Unavailable):
+        settings.find("epay")
+
+
+def test_secrets_that_cannot_be_read_are_tried_again_after_some_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not at each call: a store that is asked too much would be asked more. Once it answers, what it says is used."""
+    settings, now = ChannelSettings(PREFIX), clock(monkeypatch)
+    save(CHANNEL)
+    settings.find("epay")
+    client("ssm").delete_parameter(Name=f"{PREFIX}/epay")
+    now[0] += 61
+    settings.find("epay")
+    changed = replace(CHANNEL, secrets={"key": "another"})
+    save(changed)
+    now[0] += 4
+    assert settings.find("epay") == CHANNEL
+    now[0] += 2
+    assert settings.find("epay") == changed
+
+
+def test_workers_that_began_together_ask_again_at_different_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within the minute that a changed channel may take, and not much more often than once in it."""
+    now = [1000.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    save(CHANNEL)
+    workers = [ChannelSettings(PREFIX) for _ in range(40)]
+    for worker in workers:
+        worker.find("epay")
+    save(replace(CHANNEL, secrets={"key": "another"}))
+
+    def changed(after: float) -> int:
+        now[0] = 1000.0 + after
+        return sum(worker.find("epay") != CHANNEL for worker in workers)
+
+    assert changed(44.9) == 0
+    assert 0 < changed(52.5) < len(workers)
+    assert changed(60) == len(workers)
+
+
 def test_a_channel_that_is_not_there_is_looked_for_each_time() -> None:
     settings = ChannelSettings(PREFIX)
     assert settings.find("epay") is None
-    ChannelSettingsStore(PREFIX, kms_key()).save(CHANNEL)
+    save(CHANNEL)
     assert settings.find("epay") == CHANNEL

@@ -20,8 +20,10 @@ from cardshop.adapters.stream import (
     holdings_of,
     moved_card,
     new_trade,
+    of_a_product,
 )
 from cardshop.adapters.tables import PoolItem
+from cardshop.adapters.timeline import DynamoTimeline
 from cardshop.domain.errors import Unavailable
 from cardshop.domain.holding import Holding, HoldingState
 
@@ -39,13 +41,20 @@ def record(name: str, number: int = 0) -> DynamoDBRecord:
 # ---- reading ----
 
 
-def test_a_new_order_is_a_trade_to_start() -> None:
+def test_the_first_entry_of_a_timeline_is_a_trade_to_start() -> None:
     assert new_trade(record("start_trade/placed")) == {"trade_id": TRADE_ID}
 
 
-@pytest.mark.parametrize("number", [1, 2])
-def test_an_order_that_changed_is_no_new_trade(number: int) -> None:
-    assert new_trade(record("record_events/placed_and_paid", number)) is None
+@pytest.mark.parametrize("entry", ["EVENT#000002", "INCIDENT#denied#q3VbX0nT6mE9sWk2LrYd7A"])
+def test_another_entry_begins_no_trade(entry: str) -> None:
+    (later,) = records("start_trade/placed")
+    later["dynamodb"]["NewImage"]["entry"] = {"S": entry}
+    assert new_trade(DynamoDBRecord(later)) is None
+
+
+def test_a_first_entry_that_is_written_over_begins_no_trade() -> None:
+    (again,) = records("start_trade/placed")
+    assert new_trade(DynamoDBRecord({**again, "eventName": "MODIFY"})) is None
 
 
 def test_every_version_of_an_order_is_an_entry_of_its_story() -> None:
@@ -132,6 +141,11 @@ def test_a_card_that_left_or_came_back_names_its_pool(case: str) -> None:
     assert moved_card(record(f"count_stock/{case}")) == {"pool": POOL}
 
 
+def test_the_pools_of_a_product_are_one_piece_of_work() -> None:
+    works = [{"pool": pool} for pool in ("a#1#0", "b#1#0", "a#2#5", "no pool")]
+    assert of_a_product(works) == [{"pools": ["a#1#0", "a#2#5"]}, {"pools": ["b#1#0"]}, {"pools": ["no pool"]}]
+
+
 def test_the_sample_images_are_what_the_store_writes(cloud: None) -> None:
     """Given the order of the samples, placed and paid, its item is the image that the stream shows."""
     order = placed()
@@ -140,7 +154,9 @@ def test_the_sample_images_are_what_the_store_writes(cloud: None) -> None:
     assert items("StockTable") == [records("count_stock/sold")[0]["dynamodb"]["OldImage"]]
     DynamoOrders().place(order, {"address": "J2mX0r3vQ5n8yT1bK7pW4A"})
     inserted, waiting, paid_for = (each["dynamodb"]["NewImage"] for each in records("record_events/placed_and_paid"))
-    assert items("OrdersTable") == [inserted] == [records("start_trade/placed")[0]["dynamodb"]["NewImage"]]
+    assert items("OrdersTable") == [inserted]
+    DynamoTimeline().append(TRADE_ID, [order.last_change])
+    assert items("TimelineTable") == [records("start_trade/placed")[0]["dynamodb"]["NewImage"]]
     client("dynamodb").update_item(
         TableName=table_name("OrdersTable"),
         Key={"trade_id": {"S": TRADE_ID}},

@@ -28,7 +28,7 @@ from cardshop.usecases.settle_payment import RecordPayment, SettlePayment
 from simulators import booth
 from tests.channels.subject import Subject
 from tests.domain.builders import AFTER_SALE_MS, BUYER, FINGERPRINT, SKU, STOCK_PATIENCE_MS, WINDOW_MS
-from tests.usecases.fakes import SHOP_URL, Channels, Shop
+from tests.usecases.fakes import URLS, Channels, Shop
 
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 
@@ -47,7 +47,7 @@ class Till:
 
     @cached_property
     def open(self) -> OpenPayment:
-        return OpenPayment(self.shop.orders, self.shop.channels, self._provider, lambda: SHOP_URL)
+        return OpenPayment(self.shop.orders, self.shop.channels, self._provider, lambda: URLS)
 
     @cached_property
     def ask(self) -> AskProvider:

@@ -37,6 +37,13 @@ def test_every_product_has_a_row_with_its_price_and_its_stock(client: Client) ->
     assert row(done.stdout, "yen") == "yen ギフト 1,500 JPY on_sale low 3"
 
 
+def test_a_products_category_stands_below_its_name(client: Client, shop: Shop) -> None:
+    shop.products["steam-50"]["category"] = "游戏 Games"
+    lines = client("products").stdout.splitlines()
+    (at,) = [number for number, line in enumerate(lines) if line.startswith("steam-50")]
+    assert lines[at + 1].strip() == "游戏 Games"
+
+
 @pytest.mark.usefixtures("_in_shanghai")
 def test_one_product_is_shown_with_its_batches_by_the_clock_on_the_wall(client: Client, shop: Shop) -> None:
     shop.batches["steam-50"]["C"] = made_batch("C", "importing", imported=1200, on_sale=0, held=0, sold=0)

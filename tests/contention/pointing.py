@@ -12,6 +12,7 @@ from cardshop.adapters import tables
 from cardshop.adapters.tables import (
     AttemptItem,
     CatalogueItem,
+    ConnectionItem,
     HoldingItem,
     OrderItem,
     PoolItem,
@@ -33,6 +34,7 @@ MODELS: dict[str, type[Model]] = {
     "CatalogueTable": CatalogueItem,
     "AttemptsTable": AttemptItem,
     "HoldingsTable": HoldingItem,
+    "ConnectionsTable": ConnectionItem,
 }
 _IN_CREATE_TABLE = {"BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes"}
 

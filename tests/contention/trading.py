@@ -23,7 +23,7 @@ from cardshop.domain.order import Actor, Change, Order
 from cardshop.domain.payment import Channel, EventKind, Payment, PaymentEvent
 from cardshop.domain.product import Product
 from cardshop.domain.trade import HOLDS_CARDS, SETTLED_OR_MOVING, Status
-from cardshop.ports import CardPool, Catalogue, Orders, SealedCards, WrappedKey
+from cardshop.ports import CardPool, Catalogue, Orders, PublicUrls, SealedCards, WrappedKey
 from cardshop.usecases.ask_provider import AskProvider
 from cardshop.usecases.cancel_order import CancelOrder
 from cardshop.usecases.close_trade import CloseTrade
@@ -207,7 +207,12 @@ def pay_order() -> PayOrder:
 
 
 def _open_payment() -> OpenPayment:
-    return OpenPayment(DynamoOrders(), OneChannel(), lambda _: Epay(), lambda: "https://shop.example/api")
+    return OpenPayment(
+        DynamoOrders(),
+        OneChannel(),
+        lambda _: Epay(),
+        lambda: PublicUrls("https://shop.example/api", "https://shop.example"),
+    )
 
 
 def wish(*items: tuple[str, int], key: str | None = None) -> Wish:

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import jwt
@@ -302,8 +303,8 @@ def test_cards_are_imported_once(house: House) -> None:
     problem(missing, 404, "not_found")
 
 
-def test_where_the_provider_sends_the_browser(house: House) -> None:
-    page = house.api.get("/orders/anything/return")
-    assert page.status_code == 200
-    assert page.headers["content-type"].startswith("text/html")
-    assert "支付" in page.text
+def test_the_provider_sends_the_buyer_to_the_pages_and_its_notice_to_the_api(house: House) -> None:
+    placed = house.placed(house.product(1)[0])
+    told = parse_qs(urlsplit(placed["payment"]["redirect_url"]).query)
+    assert told["return_url"] == [f"{house.outputs['PagesUrl']}/orders/{placed['trade_id']}"]
+    assert told["notify_url"] == [f"{house.outputs['ApiUrl']}/webhooks/epay"]

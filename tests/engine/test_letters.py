@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
 from cardshop.adapters.aws import client
-from cardshop.adapters.orders import DynamoOrders
 from cardshop.adapters.stream import new_trade
+from cardshop.adapters.timeline import DynamoTimeline
 
 from engine import letters as letters_module
 from engine.letters import QUEUES, letters
@@ -107,14 +107,14 @@ def test_a_letter_that_cannot_be_sent_is_kept(stack: Stack) -> None:
 
 @pytest.fixture
 def batch(stack: Stack) -> dict[str, Any]:
-    """What Lambda writes when it gives up on a batch: here the second, third and fourth of five orders."""
+    """What Lambda writes when it gives up on a batch: here the second, third and fourth of five timelines' firsts."""
     described = client("dynamodb").update_table(
-        TableName=table_name("OrdersTable"),
-        StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
+        TableName=table_name("TimelineTable"),
+        StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"},
     )
     arn = described["TableDescription"]["LatestStreamArn"]
     for trade_id in TRADES:
-        DynamoOrders().place(placed(trade_id=trade_id, held=()), {})
+        DynamoTimeline().append(trade_id, [placed().last_change])
     (shard,) = client("dynamodbstreams").describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]
     first = int(shard["SequenceNumberRange"]["StartingSequenceNumber"])
     where = {"streamArn": arn, "shardId": shard["ShardId"], "batchSize": 3}

@@ -18,11 +18,12 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from cardshop.adapters.aws import client
 from cardshop.adapters.catalogue import DynamoCatalogue
 from cardshop.adapters.orders import DynamoOrders
+from cardshop.adapters.payments import provider
 from cardshop.adapters.settings import ChannelSettingsStore, SigningKeys
 from cardshop.adapters.tables import OrderItem, PoolItem
 from cardshop.api import holders, operators, tokens
 from cardshop.domain.order import Order
-from cardshop.domain.payment import Channel
+from cardshop.domain.payment import Channel, Offer
 from cardshop.domain.product import Product
 
 from tests.adapters.cloud import PROJECT, RESOURCES, kms_key, queue, secret, state_machine
@@ -30,6 +31,7 @@ from tests.domain.builders import PRICE, SKU, TRADE_ID
 from tests.functions.samples import Event, sample, with_body, with_header
 
 SHOP_URL = "https://shop.example/api"
+PUBLIC_URLS = json.dumps({"api": SHOP_URL, "pages": "https://shop.example"})
 MERCHANT_KEY = "merchant-key"  # signs the notices in `events/`
 REQUEST_ID = "8f2d6a1e-3b4c-4d5e-9f60-718293a4b5c6"
 FUNCTIONS = sorted(path.stem for path in (PROJECT / "functions").glob("*.py"))
@@ -85,10 +87,10 @@ class Deployed:
         self.machine = state_machine()
         self.order_keys = SigningKeys(secret("order-token-key", "signs orders' tokens".ljust(64, "!")))
         self.operator_keys = SigningKeys(secret("operator-token-key", "signs operators' tokens".ljust(64, "!")))
-        client("ssm").put_parameter(Name="/cardshop/public-url", Value=SHOP_URL, Type="String")
+        client("ssm").put_parameter(Name="/cardshop/public-urls", Value=PUBLIC_URLS, Type="String")
         self.variables = {
             "CHANNELS_PREFIX": "/cardshop/channels",
-            "PUBLIC_URL_PARAMETER": "/cardshop/public-url",
+            "PUBLIC_URLS_PARAMETER": "/cardshop/public-urls",
             "TRADE_ID_SECRET": secret("trade-id-secret", "makes trade ids"),
             "CARD_ID_SECRET": secret("card-id-secret", "makes card ids"),
             "ORDER_TOKEN_KEY": "order-token-key",
@@ -105,6 +107,9 @@ class Deployed:
             "HOLDS_PER_ADDRESS": "3",
             "HOLDS_PER_DEVICE": "0",
             "HOLDS_PER_CONTACT": "0",
+            "CONNECTIONS_PER_ORDER": "3",
+            "CONNECTIONS_PER_ADDRESS": "5",
+            "PUSH_URL": "https://push.execute-api.us-east-1.amazonaws.com/ws",
             "RETRY_SECONDS": "0",  # a message that is to be tried again is there again at once
             "PAUSE_SECONDS": "0",
             "PLAIN_HTTP_PROVIDERS": "false",
@@ -154,9 +159,13 @@ class Deployed:
 
     def channels(self, url: str = "https://pay.example.com") -> None:
         """Two channels of one account there."""
-        store = ChannelSettingsStore("/cardshop/channels", self.variables["SETTINGS_KEY"])
         for name, kind in (("epay", "alipay"), ("epay-wx", "wxpay")):
-            store.save(Channel(name, "epay", {"url": url, "pid": "1001", "type": kind}, {"key": MERCHANT_KEY}))
+            self.channel(name, url=url, type=kind)
+
+    def channel(self, name: str, **settings: str) -> None:
+        channel = Channel(name, "epay", {"pid": "1001", **settings}, {"key": MERCHANT_KEY})
+        store = ChannelSettingsStore("/cardshop/channels", self.variables["SETTINGS_KEY"])
+        store.save(channel, Offer.of(channel, provider("epay").terms(channel)))
 
     def stock(self, *codes: str) -> None:
         """Cards for sale, imported by the function itself."""

@@ -14,7 +14,7 @@ from cardshop.domain.product import Batch, BatchStatus
 from tests.adapters.cloud import items, table_name
 from tests.domain.builders import BATCH, NOW, SKU, TRADE_ID, cards
 from tests.functions.deployed import Deployed, Logs, metrics
-from tests.functions.samples import sample, with_order
+from tests.functions.samples import records, sample, with_order
 
 EVERY_DAY = sample("audit_stock/every_day")
 
@@ -83,7 +83,8 @@ def test_a_ledger_that_a_lost_stream_record_left_wrong_is_put_right(shop: Deploy
     shop.stock("CODE-1", "CODE-2")
     order = shop.stored(shop.call("place_order", sample("place_order/one_card")).json["trade_id"])
     (card,) = order.cards
-    placed = with_order(sample("start_trade/placed"), order.trade_id, f"{card.pool.key}/{card.card_id}")
+    first = {"Records": records("record_events/placed_and_paid")[:1]}
+    placed = with_order(first, order.trade_id, f"{card.pool.key}/{card.card_id}")
     shop.invoke("record_events", placed)
     DynamoOrders().record(order, order.closed(NOW))
     assert audit(shop) == {"batches": 1, "missing": 0}

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from cardshop.adapters.catalogue import DynamoCatalogue, DynamoChannelSettings
+from cardshop.domain.product import Product
 
 from tests.adapters.cloud import items
+from tests.domain.builders import PRICE, SKU
 from tests.functions.deployed import Deployed
 from tests.functions.samples import Event, sample, with_header
 
-ALL, ONE = sample("browse_products/all"), sample("browse_products/one")
+ALL, ONE, CHANNELS = (sample(f"browse_products/{name}") for name in ("all", "one", "channels"))
 SHOWN = {
     "sku": "steam-50",
     "name": "Steam 50 元",
@@ -29,6 +32,41 @@ def test_everyone_sees_what_is_on_sale_and_how_much_is_left(shop: Deployed) -> N
     assert (one.status, one.json) == (200, SHOWN)
     assert "max-age=2" in one.headers["Cache-Control"]
     assert "public" in one.headers["Cache-Control"]
+
+
+def test_a_product_is_shown_with_its_category_and_description(shop: Deployed) -> None:
+    told = {"category": "游戏 Games", "description": "到账快。\nFast."}
+    product = Product(SKU, "Steam 50 元", PRICE, True, category=told["category"])
+    DynamoCatalogue().save(product, told["description"])
+    everything, one = shop.call("browse_products", ALL).json["products"], shop.call("browse_products", ONE).json
+    assert everything == [one]
+    assert {name: one[name] for name in told} == told
+
+
+EPAY = {
+    "provider": "epay",
+    "terminals": ["api", "miniapp", "mobile", "pc"],
+    "ways": [],
+    "currencies": ["CNY"],
+    "currency": "CNY",
+}
+
+
+def test_everyone_sees_how_to_pay_and_nothing_of_the_accounts(shop: Deployed) -> None:
+    DynamoChannelSettings().offer("epay", offered=True, title="支付宝 Alipay")
+    answer = shop.call("browse_products", CHANNELS)
+    shown = [{"channel": "epay", "title": "支付宝 Alipay", **EPAY}, {"channel": "epay-wx", **EPAY}]
+    assert (answer.status, answer.json) == (200, {"channels": shown})
+    assert "public" in answer.headers["Cache-Control"]
+    tag = answer.headers["ETag"]
+    assert shop.call("browse_products", with_header(CHANNELS, "If-None-Match", tag)).status == 304
+
+
+def test_a_channel_that_is_not_offered_any_more_is_not_shown(shop: Deployed) -> None:
+    before = shop.call("browse_products", CHANNELS).headers["ETag"]
+    DynamoChannelSettings().offer("epay", offered=False, title=None)
+    answer = shop.call("browse_products", with_header(CHANNELS, "If-None-Match", before))
+    assert [each["channel"] for each in answer.json["channels"]] == ["epay-wx"]
 
 
 def test_a_product_without_stock_is_shown_as_sold_out(shop: Deployed) -> None:

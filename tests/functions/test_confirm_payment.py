@@ -172,6 +172,16 @@ def test_a_provider_that_does_not_answer_is_asked_again_later(
     assert MERCHANT_KEY not in logs.text  # it is in the URL that was asked
 
 
+@pytest.mark.parametrize(("tries", "counted"), [(4, False), (5, True), (60, True)])
+def test_a_notice_that_nothing_settles_is_counted_for_an_alarm_and_tried_all_the_same(
+    shop: Deployed, platform: Platform, capsys: pytest.CaptureFixture[str], tries: int, counted: bool
+) -> None:
+    shop.order(placed())
+    platform.status = 500
+    assert comes_back(shop, deliver(shop, tries=tries))
+    assert ("UnsettledNotices" in metrics(capsys)) is counted
+
+
 def test_a_message_that_is_none_stays_and_the_others_are_done(shop: Deployed, platform: Platform) -> None:
     shop.order(placed())
     (record,) = records("confirm_payment/paid")

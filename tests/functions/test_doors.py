@@ -21,6 +21,7 @@ JSON_CALLS = {
     "cancel_order": sample("cancel_order/by_holder"),
     "confirm_receipt": sample("confirm_receipt/by_holder"),
     "lookup_order": sample("lookup_order/by_password"),
+    "hand_off_order": sample("hand_off_order/taken_by_a_phone"),
     "manage_catalogue": sample("manage_catalogue/save_product"),
     "manage_channels": sample("manage_channels/epay"),
     "manage_batches": sample("manage_batches/withdraw"),
@@ -31,6 +32,7 @@ JSON_CALLS = {
 CALLS = {
     "browse_products": sample("browse_products/all"),
     "view_order": sample("view_order/order"),
+    "issue_ticket": sample("issue_ticket/to_holder"),
     "import_cards": sample("import_cards/file"),
     "inspect_trades": sample("inspect_trades/one_story"),
     "inspect_stock": sample("inspect_stock/one_product"),
@@ -76,7 +78,7 @@ def test_a_body_whose_encoding_is_broken_is_refused(shop: Deployed, subtests: py
 
 
 def test_a_store_that_fails_is_told_to_try_again(shop: Deployed, logs: Logs, subtests: pytest.Subtests) -> None:
-    for table in ("CatalogueTable", "OrdersTable"):
+    for table in ("CatalogueTable", "OrdersTable", "AttemptsTable", "ConnectionsTable"):
         client("dynamodb").delete_table(TableName=table_name(table))
     for function, event in CALLS.items():
         with subtests.test(function=function):
@@ -93,8 +95,10 @@ def test_a_bug_is_told_without_detail(
     def bug(*_: object, **__: object) -> None:
         raise KeyError("a secret detail")
 
-    for name in ("OrderItem.get", *(f"CatalogueItem.{each}" for each in ("get", "query", "update", "save"))):
-        monkeypatch.setattr(f"cardshop.adapters.tables.{name}", bug)
+    catalogue = (f"tables.CatalogueItem.{each}" for each in ("get", "query", "update", "save"))
+    others = ("tables.OrderItem.get", "tables.AttemptItem.get", "tables.ConnectionItem.query", "catalogue.connection")
+    for name in (*catalogue, *others):
+        monkeypatch.setattr(f"cardshop.adapters.{name}", bug)
     for function, event in CALLS.items():
         with subtests.test(function=function):
             answer = shop.call(function, authorized(shop, function, event))

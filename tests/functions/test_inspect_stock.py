@@ -7,7 +7,7 @@ import pytest
 from tests.adapters.cloud import items
 from tests.domain.builders import SKU
 from tests.functions.deployed import Deployed
-from tests.functions.samples import sample, with_order
+from tests.functions.samples import records, sample, with_order
 
 EVERYTHING, ONE = sample("inspect_stock/everything"), sample("inspect_stock/one_product")
 PRICE = {"minor": 990, "currency": "CNY"}
@@ -32,9 +32,9 @@ def test_an_operator_sees_where_the_cards_of_each_batch_are(shop: Deployed) -> N
     shop.stock("CODE-1", "CODE-2", "CODE-3")
     first = items("StockTable")[0]["pool"]["S"]
     shop.stock("CODE-4")
-    placed, paid = "start_trade/placed", "record_events/placed_and_paid"
-    shop.invoke("record_events", with_order(sample(placed), "a" * 26, f"{first}/1"))
-    shop.invoke("record_events", with_order(sample(paid), "b" * 26, f"{first}/2", f"{first}/3"))
+    placed, paid = ({"Records": records("record_events/placed_and_paid")[:number]} for number in (1, 3))
+    shop.invoke("record_events", with_order(placed, "a" * 26, f"{first}/1"))
+    shop.invoke("record_events", with_order(paid, "b" * 26, f"{first}/2", f"{first}/3"))
     body = shop.call("inspect_stock", shop.as_operator(ONE)).json
     assert (body["sku"], body["status"], body["stock"]) == (SKU, "on_sale", {"level": "low", "quantity": 4})
     told = {batch["batch"]: batch for batch in body["batches"]}

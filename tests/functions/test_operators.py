@@ -16,9 +16,10 @@ from tests.domain.builders import AFTER_SALE_MS, NOW, SKU, placed
 from tests.functions.deployed import Deployed, Logs
 from tests.functions.samples import Event, sample, with_body, with_json
 
-PRODUCT, CHANNEL, FILE = (
+PRODUCT, CHANNEL, OFFER, FILE = (
     sample("manage_catalogue/save_product"),
     sample("manage_channels/epay"),
+    sample("manage_channels/no_more_offered"),
     sample("import_cards/file"),
 )
 PRICE = {"minor": 990, "currency": "CNY"}
@@ -34,13 +35,29 @@ def test_a_saved_product_is_answered_and_on_sale(shop: Deployed, logs: Logs) -> 
     assert answer.json == {
         "sku": SKU,
         "name": "Steam 五十元",
+        "category": "游戏 Games",
+        "description": "充值后立即到账。\nCredited at once.",
         "price": {"minor": 1, "currency": "JPY"},
         "status": "on_sale",
     }
     product = DynamoCatalogue().find(SKU)
     assert product is not None
     assert (product.name, product.price, product.on_sale) == ("Steam 五十元", Money(1, "JPY"), True)
+    assert (product.category, DynamoCatalogue().description(SKU)) == (
+        answer.json["category"],
+        answer.json["description"],
+    )
     assert any(line.get("operator") == "alice" for line in logs.lines)  # who did it
+
+
+def test_a_product_is_saved_whole(shop: Deployed) -> None:
+    """What is not said is not so any more."""
+    shop.call("manage_catalogue", shop.as_operator(PRODUCT))
+    answer = shop.call("manage_catalogue", shop.as_operator(with_json(PRODUCT, category=None, description=None)))
+    assert answer.json.keys() == {"sku", "name", "price", "status"}
+    product = DynamoCatalogue().find(SKU)
+    assert product is not None
+    assert (product.category, DynamoCatalogue().description(SKU)) == (None, None)
 
 
 def test_a_product_is_hidden_without_losing_its_stock(shop: Deployed) -> None:
@@ -59,6 +76,8 @@ WRONG: list[dict[str, Any]] = [
     *[{"price": price} for price in (*PRICES, *CURRENCIES, None, 990, {**PRICE, "tax": 1})],
     *[{"name": name} for name in ("", "x" * 121, None, 5)],
     *[{"status": status} for status in ("sold", True, None)],
+    *[{"category": category} for category in ("", "x" * 41, 5)],
+    *[{"description": description} for description in ("", "x" * 2001, ["x"])],
     {"stock": 5},
 ]
 
@@ -143,6 +162,30 @@ def test_a_channel_of_another_name_is_refused(shop: Deployed, subtests: pytest.S
         with subtests.test(name=name):
             event = {**CHANNEL, "path": f"/admin/channels/{name}", "pathParameters": {"channel": name}}
             assert shop.call("manage_channels", shop.as_operator(event)).is_problem(422, "unprocessable")
+    assert items("CatalogueTable") == before
+
+
+def test_a_channel_is_taken_off_the_buyers_choice_without_its_key(shop: Deployed, logs: Logs) -> None:
+    answer = shop.call("manage_channels", shop.as_operator(OFFER))
+    assert (answer.status, answer.json) == (200, {"channel": "epay", "offered": False, "title": "支付宝 Alipay"})
+    assert any(line.get("operator") == "alice" for line in logs.lines)
+    forget_settings()  # another process
+    channel = ChannelSettings("/cardshop/channels").find("epay")
+    assert channel is not None
+    assert (channel.offered, channel.secrets) == (False, {"key": "merchant-key"})
+
+
+def test_an_offer_of_another_shape_or_of_no_channel_is_refused(shop: Deployed, subtests: pytest.Subtests) -> None:
+    before = items("CatalogueTable")
+    for wrong in ({"offered": "no"}, {"offered": None}, {"title": ""}, {"title": "x" * 41}, {"key": "x"}):
+        with subtests.test(wrong=wrong):
+            assert shop.call("manage_channels", shop.as_operator(with_json(OFFER, **wrong))).is_problem(
+                422, "unprocessable"
+            )
+    for name, status, code in (("nowhere", 404, "not_found"), ("Epay", 422, "unprocessable")):
+        with subtests.test(name=name):
+            event = {**OFFER, "path": f"/admin/channels/{name}/offer", "pathParameters": {"channel": name}}
+            assert shop.call("manage_channels", shop.as_operator(event)).is_problem(status, code)
     assert items("CatalogueTable") == before
 
 

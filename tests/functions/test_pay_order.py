@@ -16,7 +16,7 @@ from cardshop.domain.trade import Status
 
 from tests.adapters.cloud import forget_settings, items
 from tests.domain.builders import BUYER, NOW, PAYMENT_ID, TRADE_ID, delivered, paid, placed
-from tests.functions.deployed import SHOP_URL, Deployed, Logs
+from tests.functions.deployed import PUBLIC_URLS, SHOP_URL, Deployed, Logs
 from tests.functions.samples import sample, with_json
 
 PAY = sample("pay_order/another_channel")
@@ -143,10 +143,10 @@ def test_a_channel_that_does_not_take_the_currency_is_refused(shop: Deployed) ->
 def test_a_payment_that_could_not_be_opened_is_opened_by_asking_again(shop: Deployed) -> None:
     """It is noted on the order: a provider that did get the first request sees the same number again."""
     shop.order(payable())
-    client("ssm").delete_parameter(Name="/cardshop/public-url")
+    client("ssm").delete_parameter(Name="/cardshop/public-urls")
     assert shop.call("pay_order", shop.as_holder(PAY)).is_problem(503, "unavailable")
     assert [each.payment_id for each in shop.stored().payments] == [PAYMENT_ID, SECOND]
-    client("ssm").put_parameter(Name="/cardshop/public-url", Value=SHOP_URL, Type="String")
+    client("ssm").put_parameter(Name="/cardshop/public-urls", Value=PUBLIC_URLS, Type="String")
     forget_settings()
     answer = shop.call("pay_order", shop.as_holder(PAY))
     assert (answer.status, answer.json["payment"]["payment_id"]) == (201, SECOND)

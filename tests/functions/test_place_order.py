@@ -12,7 +12,7 @@ from cardshop.domain.card import Card
 
 from tests.adapters.cloud import forget_settings, items
 from tests.domain.builders import SKU, cards
-from tests.functions.deployed import SHOP_URL, Deployed, Logs
+from tests.functions.deployed import PUBLIC_URLS, SHOP_URL, Deployed, Logs
 from tests.functions.samples import sample, with_body, with_header, with_json, with_trade
 
 ONE_CARD = sample("place_order/one_card")
@@ -57,12 +57,12 @@ def test_an_order_is_looked_at_again_soon(shop: Deployed) -> None:
 def test_an_order_whose_payment_could_not_be_opened_is_placed_and_says_so(shop: Deployed) -> None:
     """It holds its cards, and is paid by asking again."""
     shop.stock("CODE-1")
-    client("ssm").delete_parameter(Name="/cardshop/public-url")
+    client("ssm").delete_parameter(Name="/cardshop/public-urls")
     answer = shop.call("place_order", ONE_CARD)
     assert answer.status == 201
     assert answer.json["payment"] == {"payment_id": f"{answer.json['trade_id']}01", "unavailable": True}
     assert len(shop.stored(answer.json["trade_id"]).cards) == 1
-    client("ssm").put_parameter(Name="/cardshop/public-url", Value=SHOP_URL, Type="String")
+    client("ssm").put_parameter(Name="/cardshop/public-urls", Value=PUBLIC_URLS, Type="String")
     forget_settings()
     event = with_trade(with_json(sample("pay_order/another_channel"), channel="epay"), answer.json["trade_id"])
     paying = shop.call("pay_order", shop.as_holder(event, answer.json["trade_id"]))

@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 from cardshop.adapters.aws import client
 from cardshop.adapters.clock import clock
-from cardshop.adapters.settings import ChannelSettingsStore
 from cardshop.domain.looks import GRACE
 from cardshop.domain.order import Order
-from cardshop.domain.payment import Channel, PaymentState
+from cardshop.domain.payment import PaymentState
 from cardshop.domain.trade import Status
 
 from tests.adapters.cloud import Waiting, executions, forget_settings, items
@@ -272,9 +271,7 @@ def in_vain(order: Order) -> Order:
 def test_an_order_that_awaited_stock_for_too_long_is_refunded(
     shop: Deployed, platform: Platform, waiting: Waiting, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    settings = {"url": platform.url, "pid": "1001", "type": "alipay", "refunds": "whole"}
-    store = ChannelSettingsStore("/cardshop/channels", shop.variables["SETTINGS_KEY"])
-    store.save(Channel("epay", "epay", settings, {"key": MERCHANT_KEY}))
+    shop.channel("epay", url=platform.url, type="alipay", refunds="whole")
     forget_settings()
     platform.answers = [json.dumps({"code": 1, "status": status, "money": "9.90"}).encode() for status in (1, 1, 2)]
     shop.order(placed(), closed, in_vain)
@@ -328,7 +325,9 @@ def test_a_provider_that_does_not_answer_closes_nothing_and_is_asked_again_later
     assert after.due_at is not None
     assert after.due_at > clock()
     assert MERCHANT_KEY not in logs.text
-    assert any((line.get("trade_id"), line.get("code")) == (TRADE_ID, "unavailable") for line in logs.lines)
+    (told,) = [line for line in logs.lines if line.get("message") == "not right"]
+    assert (told["trade_id"], told["code"]) == (TRADE_ID, "unavailable")
+    assert told["kind"].startswith("Unavailable at reconcile.py:")
 
 
 def test_a_provider_that_is_down_does_not_hold_up_what_needs_no_provider(shop: Deployed, platform: Platform) -> None:

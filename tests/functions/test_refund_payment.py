@@ -7,17 +7,16 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from cardshop.adapters.settings import ChannelSettingsStore
 from cardshop.adapters.timeline import DynamoTimeline
 from cardshop.domain.money import Money
 from cardshop.domain.order import Order
-from cardshop.domain.payment import Channel, PaymentState, RefundState
+from cardshop.domain.payment import PaymentState, RefundState
 from cardshop.domain.trade import Status
 
 from tests.adapters.cloud import Waiting, forget_settings, items
 from tests.adapters.payments.platform import Platform
 from tests.domain.builders import BUYER, NOW, PAYMENT_ID, PRICE, TRADE_ID, delivered, paid, placed
-from tests.functions.deployed import MERCHANT_KEY, Answer, Deployed, Logs
+from tests.functions.deployed import Answer, Deployed, Logs
 from tests.functions.samples import Event, sample, with_header, with_json, with_trade
 
 SEND, SENT, KEEP = (
@@ -52,9 +51,7 @@ def told(*statuses: int) -> list[bytes]:
 @pytest.fixture
 def able(shop: Deployed, platform: Platform) -> Platform:
     """A platform that sends back: it says so once it was asked to."""
-    store = ChannelSettingsStore("/cardshop/channels", shop.variables["SETTINGS_KEY"])
-    settings = {"url": platform.url, "pid": "1001", "type": "alipay", "refunds": "whole"}
-    store.save(Channel("epay", "epay", settings, {"key": MERCHANT_KEY}))
+    shop.channel("epay", url=platform.url, type="alipay", refunds="whole")
     forget_settings()
     platform.answers = told(1, 1, 2)  # paid; taken; refunded
     platform.answer = told(2)[0]

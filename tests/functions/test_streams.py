@@ -12,12 +12,12 @@ from cardshop.adapters.tables import PoolItem
 from cardshop.adapters.timeline import DynamoTimeline
 from cardshop.domain.card import Pool
 from cardshop.domain.holding import Holding, HoldingState
-from cardshop.domain.product import Batch, BatchStatus
+from cardshop.domain.product import Batch, BatchStatus, Listed, Product
 
 from tests.adapters.cloud import executions, messages, table_name
 from tests.domain.builders import BATCH, NOW, SKU, TRADE_ID, cards, paid, placed
 from tests.functions.deployed import Deployed
-from tests.functions.samples import sample
+from tests.functions.samples import records, sample
 
 POOL = Pool(SKU, BATCH, 0)
 
@@ -85,10 +85,14 @@ def listed(shop: Deployed, count: int) -> None:
     DynamoCatalogue().put_on_sale(batch, (count,))
 
 
+def product() -> Product:
+    found = DynamoCatalogue().find(SKU, consistent=True)
+    assert found is not None
+    return found
+
+
 def quantity() -> int:
-    product = DynamoCatalogue().find(SKU, consistent=True)
-    assert product is not None
-    return product.quantity
+    return product().quantity
 
 
 @pytest.mark.parametrize("case", ["sold", "returned", "again"])
@@ -103,10 +107,24 @@ def test_a_pool_is_counted_as_it_is(shop: Deployed, case: str) -> None:
     assert messages(shop.retries) == []
 
 
+def test_the_pools_of_a_batch_of_records_are_listed_by_one_write(shop: Deployed) -> None:
+    batch = Batch(SKU, BATCH, BatchStatus.IMPORTING, 3, 9, NOW)
+    DynamoCatalogue().begin_batch(batch)
+    DynamoCatalogue().put_on_sale(batch, (3, 3, 3))
+    before = product().stock_version
+    PoolItem(f"{SKU}#{BATCH}#1", "0" * 16, card_id="card").save()
+    moved = [*records("count_stock/sold"), *records("count_stock/sold"), *records("count_stock/sold")]
+    for number, record in enumerate(moved):
+        record["dynamodb"]["OldImage"]["pool"] = {"S": f"{SKU}#{BATCH}#{number}"}
+    shop.invoke("count_stock", {"Records": [*moved, *moved]})
+    assert product().batches == (Listed(BATCH, (0, 1, 0)),)
+    assert product().stock_version == before + 1
+
+
 def test_a_count_that_fails_is_put_aside(shop: Deployed) -> None:
     listed(shop, 9)
     client("dynamodb").delete_table(TableName=table_name("StockTable"))
     shop.invoke("count_stock", sample("count_stock/sold"))
     (message,) = messages(shop.retries)
-    assert json.loads(message["Body"]) == {"pool": POOL.key}
+    assert json.loads(message["Body"]) == {"pools": [POOL.key]}
     assert quantity() == 9

@@ -1,4 +1,4 @@
-"""GET /orders/{trade_id} and the page that the provider sends the buyer's browser back to."""
+"""GET /orders/{trade_id}."""
 
 from __future__ import annotations
 
@@ -53,13 +53,3 @@ def test_a_change_makes_a_new_tag(shop: Deployed) -> None:
     DynamoOrders().record(order, paid(order))
     answer = shop.call("view_order", with_header(shop.as_holder(ORDER), "If-None-Match", '"1"'))
     assert (answer.status, answer.headers["ETag"], answer.json["status"]) == (200, '"2"', "paid")
-
-
-def test_the_buyers_browser_lands_on_a_page_that_repeats_nothing(shop: Deployed) -> None:
-    answer = shop.call("view_order", sample("view_order/return"))
-    assert (answer.status, answer.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
-    assert answer.headers["Cache-Control"] == "no-store"
-    assert answer.headers["Referrer-Policy"] == "no-referrer"
-    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
-    assert TRADE_ID not in answer.text
-    assert "TRADE_SUCCESS" not in answer.text

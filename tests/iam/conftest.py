@@ -16,7 +16,7 @@ from tests.iam.shop import GATEWAY_TOKEN, Shop
 @pytest.fixture(scope="session")
 def least(home: Home) -> Iterator[Shop]:
     """Caps that count, and no trade is due by itself: `reconcile` and the audit run when a flow calls them."""
-    caps = dict.fromkeys(("HoldsPerAddress", "HoldsPerDevice", "HoldsPerContact"), "1000")
+    caps = dict.fromkeys(("HoldsPerAddress", "HoldsPerDevice", "HoldsPerContact", "ConnectionsPerAddress"), "1000")
     given = {**shop.LOCAL_PARAMETERS, **caps, "RetrySeconds": "0", "FirstLookSeconds": "86400"}
     house = Shop(home, "least", deploy.deploy(home, "least", given), shop.merchant(home))
     events = house.aws("events")

@@ -7,18 +7,22 @@ from __future__ import annotations
 
 import json
 import secrets
+import threading
 import time
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpx
 from cardshop.adapters.queue import dumps
 from cardshop.domain.payment import Notice
 from cardshop.ports import QueuedNotice
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
 from simulators import bepusdt
 from tests.e2e.notices import fields, send, signed
@@ -78,6 +82,12 @@ def a_visitor_reads_the_catalogue(shop: Shop) -> Generator[None]:
     yield
     assert sku in [each["sku"] for each in ok(shop.api.get("/products"))["products"]]
     assert ok(shop.api.get(f"/products/{sku}"))["sku"] == sku
+
+
+@flow("BrowseProducts")
+def a_visitor_sees_how_to_pay(shop: Shop) -> Generator[None]:
+    yield
+    assert "epay" in [each["channel"] for each in ok(shop.api.get("/channels"))["channels"]]
 
 
 @flow("PlaceOrder")
@@ -146,6 +156,16 @@ def a_buyer_looks_an_order_up(shop: Shop) -> Generator[None]:
     found = ok(shop.api.post("/orders/lookup", json=said))
     assert found["trade_id"] == placed["trade_id"]
     assert shop.view(found)["status"] == "pending_payment"
+
+
+@flow("HandOffOrder")
+def a_buyer_goes_on_on_another_terminal(shop: Shop) -> Generator[None]:
+    placed = shop.placed(shop.sku)
+    yield
+    code = ok(shop.act(placed, "handoffs"))["code"]
+    assert shop.view(ok(shop.api.post("/handoffs", json={"code": code, "terminal": "mobile"})))["terminal"] == "pc"
+    used = shop.api.post("/handoffs", json={"code": code, "terminal": "mobile"})
+    assert used.status_code in (404, 429)
 
 
 @flow("RevealCards")
@@ -302,7 +322,7 @@ def what_cannot_be_started_is_put_aside(shop: Shop) -> Generator[None]:
 
 
 @flow("StartTrade")
-def by_the_orders_stream(shop: Shop) -> Generator[None]:
+def by_the_timelines_stream(shop: Shop) -> Generator[None]:
     sku = shop.sku
     yield
     placed = shop.placed(sku)
@@ -410,6 +430,141 @@ def by_the_stocks_stream(shop: Shop) -> Generator[None]:
     wait_until(lambda: _listed(shop, sku) == 1, lambda: f"{_listed(shop, sku)} are listed", _PATIENCE)
 
 
+# ---- push ----
+
+
+def _places(shop: Shop, feed: str) -> list[str]:
+    found = shop.db.query(
+        TableName=shop.resources["ConnectionsTable"],
+        KeyConditionExpression="feed = :feed",
+        ExpressionAttributeValues={":feed": {"S": feed}},
+        ConsistentRead=True,
+    )
+    return [item["name"]["S"] for item in found["Items"]]
+
+
+def _handshake(kind: str, ticket: str = "", connection: str = "") -> dict[str, Any]:
+    event = event_file(f"connect_terminal/{kind}")
+    event["requestContext"]["connectionId"] = connection
+    return {**event, "queryStringParameters": {"ticket": ticket}}
+
+
+def _connected(shop: Shop, feed: str, *, long_ago: bool = False) -> str:
+    """Noted as connected; the gateway knows no such connection."""
+    connection, until = secrets.token_hex(8), int(time.time()) + (3600 if long_ago else 7200)
+    place = {"feed": {"S": feed}, "name": {"S": f"CONNECTION#{connection}"}, "forgotten_at": {"N": str(until)}}
+    shop.db.put_item(TableName=shop.resources["ConnectionsTable"], Item=place)
+    return connection
+
+
+@flow("IssueTicket")
+def a_holder_and_an_operator_ask_for_tickets(shop: Shop) -> Generator[None]:
+    placed = shop.placed(shop.sku)
+    yield
+    assert ok(shop.act(placed, "tickets"))["ticket"].startswith(placed["trade_id"])
+    assert ok(shop.api.post("/admin/tickets", headers=shop.operator))["ticket"].startswith("shop.")
+    assert len(_places(shop, placed["trade_id"])) == 1
+
+
+@flow("ConnectTerminal")
+def a_terminal_comes_and_leaves(shop: Shop) -> Generator[None]:
+    placed, connection = shop.placed(shop.sku), secrets.token_hex(8)
+    ticket = ok(shop.act(placed, "tickets"))["ticket"]
+    yield
+    assert shop.call("ConnectTerminalFunction", _handshake("connect", ticket, connection)) == {"statusCode": 200}
+    assert _places(shop, placed["trade_id"]) == [f"CONNECTION#{connection}"]
+    assert shop.call("ConnectTerminalFunction", _handshake("disconnect", "", connection)) == {"statusCode": 200}
+    assert _places(shop, placed["trade_id"]) == []
+
+
+def _changed(trade_id: str) -> dict[str, Any]:
+    return event_file("push_changes/paid", **{_SAMPLE_TRADE: trade_id})
+
+
+@flow("PushChanges")
+def a_terminal_is_told(shop: Shop) -> Generator[None]:
+    placed = shop.placed(shop.sku)
+    ticket = ok(shop.act(placed, "tickets"))["ticket"]
+    with connect(f"{shop.outputs['PushUrl']}?ticket={ticket}") as terminal:
+        yield
+        shop.call("PushChangesFunction", _changed(placed["trade_id"]))
+        try:
+            heard = iter(lambda: json.loads(terminal.recv(_PATIENCE)), None)
+            assert next(each for each in heard if each["status"] == "paid")["trade_id"] == placed["trade_id"]
+        except (TimeoutError, ConnectionClosed) as error:
+            raise AssertionError("it heard nothing") from error
+
+
+@flow("PushChanges")
+def one_that_is_gone_is_forgotten(shop: Shop) -> Generator[None]:
+    trade_id = _trade_id()
+    _connected(shop, trade_id, long_ago=True)
+    yield
+    shop.call("PushChangesFunction", _changed(trade_id))
+    assert _places(shop, trade_id) == []
+
+
+@contextmanager
+def _refusing(shop: Shop) -> Iterator[None]:
+    """The gateway as the function reaches it takes no message. Whatever else it is asked, it does."""
+    functions, name = shop.aws("lambda"), shop.resources["PushChangesFunction"]
+    given = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    given = {name: str(value) for name, value in given.items()}
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self._answer(500, b"")
+
+        def do_DELETE(self) -> None:
+            answer = httpx.request("DELETE", shop.home.endpoint + self.path, headers=dict(self.headers))
+            self._answer(answer.status_code, answer.content)
+
+        def _answer(self, status: int, body: bytes) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = given["PUSH_URL"].replace(shop.home.endpoint, f"http://127.0.0.1:{server.server_port}")
+        try:
+            functions.update_function_configuration(
+                FunctionName=name, Environment={"Variables": {**given, "PUSH_URL": url}}
+            )
+            yield
+        finally:
+            functions.update_function_configuration(FunctionName=name, Environment={"Variables": given})
+            server.shutdown()
+
+
+@flow("PushChanges")
+def one_that_takes_no_message_is_closed(shop: Shop) -> Generator[None]:
+    placed = shop.placed(shop.sku)
+    ticket = ok(shop.act(placed, "tickets"))["ticket"]
+    with connect(f"{shop.outputs['PushUrl']}?ticket={ticket}") as terminal, _refusing(shop):
+        yield
+        shop.call("PushChangesFunction", _changed(placed["trade_id"]))
+        try:
+            while True:
+                terminal.recv(_PATIENCE)
+        except TimeoutError as error:
+            raise AssertionError("it is open, and hears nothing") from error
+        except ConnectionClosed:
+            assert _places(shop, placed["trade_id"]) == []
+
+
+@flow("PushChanges")
+def what_cannot_be_pushed_is_put_aside(shop: Shop) -> Generator[None]:
+    event = _changed(_trade_id())
+    event["Records"][0]["dynamodb"]["NewImage"]["trade_id"] = {"S": ""}
+    yield
+    _aside(shop, "PushChanges", event)
+
+
 # ---- the machine's steps ----
 
 
@@ -513,7 +668,7 @@ def an_execution_was_stopped(shop: Shop) -> Generator[None]:
 def a_product_is_saved(shop: Shop) -> Generator[None]:
     _ = shop.operator
     yield
-    body = {"name": "x", "price": {"minor": 990, "currency": "CNY"}, "status": "on_sale"}
+    body = {"name": "x", "price": {"minor": 990, "currency": "CNY"}, "status": "on_sale", "description": "x"}
     _put(shop, f"/admin/products/sku-{secrets.token_hex(4)}", body)
 
 
@@ -553,6 +708,14 @@ def a_channel_is_saved(shop: Shop) -> Generator[None]:
     name = shop.channel(f"spare-{secrets.token_hex(4)}")
     (kept,) = shop.aws("ssm").get_parameters(Names=[f"/{shop.stack}/channels/{name}"])["Parameters"]
     assert kept["Type"] == "SecureString"
+
+
+@flow("ManageChannels")
+def a_channel_is_offered_no_more(shop: Shop) -> Generator[None]:
+    name = shop.channel(f"spare-{secrets.token_hex(4)}")
+    yield
+    _put(shop, f"/admin/channels/{name}/offer", {"offered": False})
+    assert name not in [each["channel"] for each in ok(shop.api.get("/channels"))["channels"]]
 
 
 @flow("InspectTrades")

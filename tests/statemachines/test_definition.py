@@ -142,6 +142,22 @@ def test_an_error_of_any_class_is_retried_where_it_may_be_a_provider_that_is_dow
     assert 0 < retry["MaxAttempts"] <= 2
 
 
+@pytest.mark.parametrize("name", _WORKING)
+def test_a_function_that_ends_before_it_answers_is_invoked_again(name: str) -> None:
+    """Step Functions tells it by Lambda's own word for it where there is one, and as `Lambda.Unknown` else."""
+    retry, *_ = STATES[name]["Retry"]
+    timed_out, killed, out_of_memory = "Sandbox.Timedout", "Runtime.ExitError", "Runtime.OutOfMemory"
+    assert {timed_out, killed, out_of_memory, "Lambda.Unknown"} <= set(retry["ErrorEquals"])
+
+
+@pytest.mark.parametrize("name", _WORKING)
+def test_a_function_that_cannot_be_invoked_yet_is_invoked_again(name: str) -> None:
+    retry, *_ = STATES[name]["Retry"]
+    refused = {"TooManyRequests", "Service", "AWSLambda", "SdkClient", "ClientExecutionTimeout"}
+    restored = {"SnapStartNotReady", "SnapStartTimeout"}
+    assert {f"Lambda.{each}Exception" for each in refused | restored} <= set(retry["ErrorEquals"])
+
+
 def test_retried_classes_exist() -> None:
     plain = {error for error in _named_errors("Retry") if "." not in error}
     assert plain == {"Unavailable", "Busy", "Changed"}

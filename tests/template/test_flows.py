@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from typing import Any
 
 import pytest
-from cardshop.adapters.tables import AttemptItem, HoldingItem
+from cardshop.adapters import stream
+from cardshop.adapters.tables import AttemptItem, ConnectionItem, HoldingItem
 
-from functions import reconcile
+from functions import confirm_payment, reconcile
 from tests.template.cloudformation import RESOURCES, TEMPLATE, as_list, named, of_type, on_aws
 
 _FUNCTIONS = of_type("AWS::Serverless::Function")
@@ -28,7 +31,7 @@ def _sources(kind: str) -> dict[str, dict[str, Any]]:
 _STREAMS, _POLLED = _sources("DynamoDB"), _sources("SQS")
 
 #: Tables whose whole content is worth no more than a day.
-_MAY_BE_LOST = {"AttemptsTable"}
+_MAY_BE_LOST = {"AttemptsTable", "ConnectionsTable"}
 _FORGETFUL = {
     name: table["TimeToLiveSpecification"] for name, table in _TABLES.items() if "TimeToLiveSpecification" in table
 }
@@ -63,9 +66,22 @@ def test_a_consumed_queue_gives_up_into_dead_letters(queue: str) -> None:
     dead = _dead_letters_of(queue)
     assert dead in _QUEUES
     assert dead not in _CONSUMED, "dead letters wait for a person"
-    assert 1 < _QUEUES[queue]["RedrivePolicy"]["maxReceiveCount"] <= 20
+    assert 1 < on_aws(_QUEUES[queue]["RedrivePolicy"]["maxReceiveCount"]) <= 100
     assert _QUEUES[dead]["MessageRetentionPeriod"] == 14 * 86_400, "as long as SQS keeps anything"
     assert _QUEUES[dead]["MessageRetentionPeriod"] >= _QUEUES[queue]["MessageRetentionPeriod"]
+
+
+def test_a_notice_outlives_an_outage_of_some_hours() -> None:
+    """Without anybody's hand: whether each try can still say when the next is to be, or is killed with the outage."""
+    queue = _QUEUES["NoticesQueue"]
+    tries = on_aws(queue["RedrivePolicy"]["maxReceiveCount"])
+    first = TEMPLATE["Parameters"]["RetrySeconds"]["Default"]
+    told = sum(confirm_payment.pause_after(number, first) for number in range(1, tries))
+    killed = (tries - 1) * queue["VisibilityTimeout"]
+    hours = 3600
+    assert killed > 4 * hours
+    assert told > 12 * hours
+    assert max(told, killed) < queue["MessageRetentionPeriod"]
 
 
 @pytest.mark.parametrize("source", sorted(_POLLED))
@@ -115,6 +131,20 @@ def test_a_stream_is_one_that_a_table_has(source: str) -> None:
     assert "StreamSpecification" in _TABLES[table]
 
 
+def test_a_stream_has_no_more_than_two_readers() -> None:
+    """AWS: more than two a shard are throttled. The orders' second place is for whoever pushes changes to buyers."""
+    readers = Counter(source["Stream"]["Fn::GetAtt"][0] for source in _STREAMS.values())
+    assert max(readers.values()) <= 2
+
+
+def test_a_trade_is_started_by_the_first_entry_of_its_timeline_alone() -> None:
+    source = _STREAMS["StartTradeFunction.Stream"]
+    assert source["Stream"] == {"Fn::GetAtt": ["TimelineTable", "StreamArn"]}
+    (only,) = source["FilterCriteria"]["Filters"]
+    wanted = {"eventName": ["INSERT"], "dynamodb": {"Keys": {"entry": {"S": [stream._FIRST]}}}}
+    assert json.loads(only["Pattern"]) == wanted
+
+
 @pytest.mark.parametrize("table", sorted(_TABLES.keys() - _MAY_BE_LOST))
 def test_a_table_can_be_restored_and_is_kept(table: str) -> None:
     definition = _TABLES[table]
@@ -129,10 +159,10 @@ def test_a_table_that_may_be_lost_is_not_kept(table: str) -> None:
 
 
 def test_a_table_forgets_by_the_attribute_that_its_items_have() -> None:
-    assert _FORGETFUL.keys() == {"AttemptsTable", "HoldingsTable"}
+    assert _FORGETFUL.keys() == {"AttemptsTable", "ConnectionsTable", "HoldingsTable"}
     for forgets in _FORGETFUL.values():
         assert forgets == {"AttributeName": "forgotten_at", "Enabled": True}
-    for item in (AttemptItem, HoldingItem):
+    for item in (AttemptItem, ConnectionItem, HoldingItem):
         assert "forgotten_at" in item.get_attributes()
 
 
@@ -144,7 +174,7 @@ def test_a_table_is_paid_by_the_request_and_can_be_replaced(table: str) -> None:
 
 def test_every_table_streams_but_those_that_nobody_follows() -> None:
     silent = {name for name, table in _TABLES.items() if "StreamSpecification" not in table}
-    assert silent == {"SealedTable", "AttemptsTable", "HoldingsTable"}
+    assert silent == {"SealedTable", "AttemptsTable", "ConnectionsTable", "HoldingsTable"}
 
 
 def test_an_index_holds_keys_only() -> None:
@@ -152,7 +182,8 @@ def test_an_index_holds_keys_only() -> None:
     indexes = {
         index["IndexName"]: index for table in _TABLES.values() for index in table.get("GlobalSecondaryIndexes", [])
     }
-    assert indexes.keys() == {"holds-by-address", "holds-by-device", "holds-by-contact", "due", "awaiting-stock"}
+    of_orders = {"holds-by-address", "holds-by-device", "holds-by-contact", "due", "awaiting-stock"}
+    assert indexes.keys() == of_orders | {"places-by-address", "places-by-name"}
     assert all(index["Projection"] == {"ProjectionType": "KEYS_ONLY"} for index in indexes.values())
 
 

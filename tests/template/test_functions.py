@@ -38,6 +38,7 @@ _MADE_LATER = {
     "ssm:GetParameter": _CHANNELS,
     "ssm:PutParameter": _CHANNELS,
     "states:DescribeExecution": ":execution:${TradeMachine.Name}:*",
+    "execute-api:ManageConnections": "/@connections/*",
 }
 
 
@@ -239,12 +240,16 @@ _WRITES = {
     },
     "TimelineTable": {"PutItem": {"RecordEvents", "ConfirmPayment", "ConfirmByHand", "RefundPayment"}},
     "CatalogueTable": {
-        "PutItem": {"ImportCards", "ManageChannels"},
-        "UpdateItem": {"ManageCatalogue", "ImportCards", "ManageBatches", "CountStock", "AuditStock"},
+        "PutItem": {"ImportCards", "ManageCatalogue"},
+        "UpdateItem": {"ManageCatalogue", "ManageChannels", "ImportCards", "ManageBatches", "CountStock", "AuditStock"},
         "DeleteItem": {"ImportCards"},
     },
     "HoldingsTable": {"PutItem": {"RecordEvents", "AuditStock"}},
-    "AttemptsTable": {"PutItem": {"LookupOrder"}, "DeleteItem": {"LookupOrder"}},
+    "ConnectionsTable": {
+        "PutItem": {"IssueTicket", "ConnectTerminal"},
+        "DeleteItem": {"ConnectTerminal", "PushChanges"},
+    },
+    "AttemptsTable": {"PutItem": {"LookupOrder", "HandOffOrder"}, "DeleteItem": {"LookupOrder", "HandOffOrder"}},
 }
 
 
@@ -260,11 +265,32 @@ def test_only_those_write_to_a_table_whose_use_case_does(table: str) -> None:
     assert writing == _WRITES[table]
 
 
-def test_only_who_looks_orders_up_counts_the_tries_at_it() -> None:
+def test_only_who_looks_orders_up_or_hands_them_over_counts_the_tries_at_it() -> None:
     touching = {
         role for role in of_type("AWS::IAM::Role") for _, each in _grants(role) if _touches(each, "AttemptsTable")
     }
-    assert touching == {_role("LookupOrderFunction")}
+    assert touching == {_role("LookupOrderFunction"), _role("HandOffOrderFunction")}
+
+
+def _kinds(role: str, table: str) -> set[str]:
+    """The partitions of a table to which the role's every statement about it is limited; "*" if one is not."""
+    kinds: set[str] = set()
+    for statement in _statements(role):
+        if any(_touches(resource, table) for resource in as_list(statement["Resource"])):
+            condition = statement.get("Condition", {}).get("ForAllValues:StringLike", {})
+            kinds |= set(condition.get("dynamodb:LeadingKeys", ["*"]))
+    return kinds
+
+
+def test_who_hands_orders_over_reaches_no_tries_at_passwords() -> None:
+    assert _kinds(_role("HandOffOrderFunction"), "AttemptsTable") == {"HANDOFF#*", "GUESSES#*"}
+
+
+def test_who_serves_everybody_cannot_read_an_account_and_who_saves_accounts_no_product() -> None:
+    assert _kinds(_role("BrowseProductsFunction"), "CatalogueTable") == {"PRODUCT", "DESCRIPTION", "OFFER"}
+    assert _kinds(_role("ManageChannelsFunction"), "CatalogueTable") == {"CHANNEL", "OFFER"}
+    assert _kinds(_role("ManageCatalogueFunction"), "CatalogueTable") == {"PRODUCT", "DESCRIPTION"}
+    assert _kinds(_role("PlaceOrderFunction"), "CatalogueTable") == {"*"}, "the check can fail"
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,11 @@ def test_it_follows_the_code_from_file_to_file() -> None:
     assert "SEALING_KEY" in _of("import_cards"), "in the function's own file"
     assert "OPERATOR_TOKEN_KEY" in _of("import_cards"), "in what it imports"
     assert "RETRY_QUEUE_URL" in _of("count_stock"), "in a method of what it imports"
-    assert "PUBLIC_URL_PARAMETER" in _of("place_order"), "in a function that it only passes on"
+    assert "PUBLIC_URLS_PARAMETER" in _of("place_order"), "in a function that it only passes on"
 
 
 def test_it_asks_for_nothing_that_is_not_reached() -> None:
-    assert "PUBLIC_URL_PARAMETER" not in _of("view_order"), "it imports the module, not the function that reads it"
+    assert "PUBLIC_URLS_PARAMETER" not in _of("view_order"), "it imports the module, not the function that reads it"
     assert _of("browse_products") == set()
 
 

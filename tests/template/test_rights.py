@@ -53,6 +53,7 @@ def test_what_a_function_asks_for_itself_is_never_excused() -> None:
     assert {resource for action, resource in excused if action.startswith("kms:")} == {"SettingsKey"}
     assert {resource for action, resource in excused if action.startswith("dynamodb:")} == {
         "OrdersTable.StreamArn",
+        "TimelineTable.StreamArn",
         "StockTable.StreamArn",
         "*",
     }

@@ -12,7 +12,7 @@ from cardshop.usecases.refund_payment import RefundPayment, ReturnMoney
 from cardshop.usecases.settle_payment import RecordPayment, SettlePayment
 
 from tests.domain.builders import AFTER_SALE_MS, STOCK_PATIENCE_MS
-from tests.usecases.fakes import SHOP_URL, Shop
+from tests.usecases.fakes import URLS, Shop
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def ask(shop: Shop) -> AskProvider:
 
 @pytest.fixture
 def open_payment(shop: Shop) -> OpenPayment:
-    return OpenPayment(shop.orders, shop.channels, shop.provider, lambda: SHOP_URL)
+    return OpenPayment(shop.orders, shop.channels, shop.provider, lambda: URLS)
 
 
 @pytest.fixture

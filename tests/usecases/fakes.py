@@ -12,6 +12,7 @@ from itertools import count
 from typing import Any, TypeVar, cast
 
 from cardshop.domain.card import Card, Pool
+from cardshop.domain.connection import Connection
 from cardshop.domain.errors import Changed, Confirming, InvalidNotice, InvalidRequest, NotFound, Unavailable
 from cardshop.domain.holding import Holding
 from cardshop.domain.money import Money
@@ -20,6 +21,7 @@ from cardshop.domain.payment import (
     Channel,
     EventKind,
     Notice,
+    Offer,
     Payment,
     PaymentEvent,
     PaymentRequest,
@@ -33,7 +35,18 @@ from cardshop.domain.payment import (
 )
 from cardshop.domain.product import Batch, BatchStatus, Listed, Product
 from cardshop.domain.trade import Status
-from cardshop.ports import Attempts, CardTaken, Incident, OrderExists, Provider, QueuedNotice, SealedCard, WrappedKey
+from cardshop.ports import (
+    Attempts,
+    CardTaken,
+    Handoff,
+    Incident,
+    OrderExists,
+    Provider,
+    PublicUrls,
+    QueuedNotice,
+    SealedCard,
+    WrappedKey,
+)
 
 from tests.domain.builders import NOW
 
@@ -41,6 +54,7 @@ Port = TypeVar("Port")
 
 SECRET = b"a secret of the tests' own"
 SHOP_URL = "https://shop.example/api"
+URLS = PublicUrls(SHOP_URL, "https://shop.example")
 
 
 @dataclass
@@ -184,6 +198,7 @@ class Catalogue:
 
     def __init__(self) -> None:
         self.products: dict[str, Product] = {}
+        self.described: dict[str, str] = {}
         self.imported: dict[tuple[str, str], Batch] = {}
         self.behind: dict[str, Product | None] = {}
         self.meanwhile: Callable[[], object] | None = None  # called before the next list of batches is written
@@ -200,7 +215,13 @@ class Catalogue:
     def everything(self) -> list[Product]:
         return [product for _, product in sorted(self.products.items())]
 
-    def save(self, product: Product) -> None:
+    def descriptions(self) -> dict[str, str]:
+        return self.described
+
+    def description(self, sku: str) -> str | None:
+        return self.described.get(sku)
+
+    def save(self, product: Product, description: str | None = None) -> None:
         there = self.products.get(product.sku)
         kept = (there.batches, there.stock_version) if there else ((), 0)
         self.products[product.sku] = replace(product, batches=kept[0], stock_version=kept[1])
@@ -229,12 +250,13 @@ class Catalogue:
     def withdraw(self, batch: Batch) -> bool:
         return self._move(batch, BatchStatus.WITHDRAWN, ())
 
-    def counted(self, product: Product, listed: Listed) -> None:
+    def counted(self, product: Product, *listed: Listed) -> None:
         self._step_aside()
-        there = self.products[product.sku]
-        if there.stock_version != product.stock_version:
+        if self.products[product.sku].stock_version != product.stock_version:
             raise Changed
-        self._list(there, listed)
+        for each in listed:
+            self._list(self.products[product.sku], each)
+        self.products[product.sku] = replace(self.products[product.sku], stock_version=product.stock_version + 1)
 
     def _step_aside(self) -> None:
         if self.meanwhile is not None:
@@ -370,11 +392,25 @@ class Timeline:
 class Channels(dict[str, Channel]):
     """`ports.Channels` and `ports.ChannelStore`."""
 
+    def __init__(self, *several: Mapping[str, Channel], **channels: Channel) -> None:
+        super().__init__(*several, **channels)
+        self.offers: dict[str, Offer] = {}
+
     def find(self, name: str) -> Channel | None:
         return self.get(name)
 
-    def save(self, channel: Channel) -> None:
-        self[channel.name] = channel
+    def save(self, channel: Channel, offer: Offer) -> None:
+        there = self.get(channel.name)
+        title = self.offers[channel.name].title if channel.name in self.offers else None
+        self[channel.name] = replace(channel, offered=there.offered if there else True)
+        self.offers[channel.name] = replace(offer, title=title)
+
+    def offer(self, name: str, *, offered: bool, title: str | None) -> bool:
+        if name not in self.offers:
+            return False
+        self[name] = replace(self[name], offered=offered)
+        self.offers[name] = replace(self.offers[name], title=title)
+        return True
 
 
 class Bank(Provider):
@@ -538,6 +574,16 @@ class AttemptBook:
         self.tries.pop(subject, None)
 
 
+class Handoffs(dict[str, Handoff]):
+    """`ports.Handoffs`, by digest."""
+
+    def put(self, handoff: Handoff) -> None:
+        self[handoff.digest] = handoff
+
+    def take(self, digest: str, now: int) -> Handoff | None:
+        return self.pop(digest) if digest in self and self[digest].not_after > now else None
+
+
 class NoticeQueue:
     """`ports.NoticeQueue`."""
 
@@ -637,3 +683,29 @@ def at_every_call(
         if not interruption.came:
             assert number > 3, "something was watched"
             return
+
+
+class Connections:
+    """`ports.Connections`; `meanwhile` steps in before the next one is removed."""
+
+    def __init__(self) -> None:
+        self.places: dict[str, Connection] = {}
+        self.meanwhile: Callable[[], None] | None = None
+
+    def save(self, connection: Connection) -> None:
+        self.places[connection.name] = connection
+
+    def remove(self, connection: Connection) -> bool:
+        if self.meanwhile is not None:
+            step, self.meanwhile = self.meanwhile, None
+            step()
+        return self.places.pop(connection.name, None) is not None
+
+    def of(self, feed: str, now: int) -> list[Connection]:
+        return [each for each in self.places.values() if each.feed == feed and each.until > now]
+
+    def at(self, address: str, now: int) -> list[Connection]:
+        return [each for each in self.places.values() if each.address == address and each.until > now]
+
+    def find(self, name: str) -> Connection | None:
+        return self.places.get(name)

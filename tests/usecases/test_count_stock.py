@@ -33,6 +33,19 @@ def test_a_sold_card_is_counted_out_of_its_pool(shop: Shop, count: CountStock) -
     assert counts(shop) == [(2, 2)]
 
 
+def test_pools_of_several_batches_are_listed_by_one_write(shop: Shop, count: CountStock) -> None:
+    """Those of a batch that is not on sale are left out, and pools that are not named stay as they are listed."""
+    one = shop.sells(SKU, 5, PRICE, shards=2)
+    other = Card(Pool(SKU, "sold-out", 1), "card", "0")
+    shop.catalogue.imported[SKU, "sold-out"] = Batch(SKU, "sold-out", BatchStatus.ON_SALE, 2, 1, NOW)
+    shop.stock.put(other)
+    sold(shop, one[:2])
+    before = shop.catalogue.products[SKU].stock_version
+    count(one[0].pool, other.pool, Pool(SKU, "unfinished", 0))
+    assert counts(shop) == [(2, 2), (0, 1)]
+    assert shop.catalogue.products[SKU].stock_version == before + 1
+
+
 def test_a_record_that_comes_twice_changes_no_count(shop: Shop, count: CountStock) -> None:
     dealt = shop.sells(SKU, 5, PRICE, shards=2)
     sold(shop, dealt[:1])

@@ -12,7 +12,7 @@ from cardshop.domain.payment import Refunds, Terms
 from cardshop.usecases.open_payment import OpenPayment, Payer
 
 from tests.domain.builders import BUYER, NOW, PAYMENT_ID, PRICE, TRADE_ID, placed
-from tests.usecases.fakes import SHOP_URL, Shop
+from tests.usecases.fakes import SHOP_URL, URLS, Shop
 
 PC = Payer("pc")
 
@@ -22,7 +22,7 @@ def test_the_provider_is_told_all_it_needs_of_this_payment(open_payment: OpenPay
     session = open_payment(order, replace(order.payments[0], amount=Money(1, "CNY")), Payer("mobile"))
     assert session.redirect_url == (
         f"https://bank.example/{PAYMENT_ID}?pay=0.01 CNY&for=甲, 乙"
-        f"&notify={SHOP_URL}/webhooks/epay&back={SHOP_URL}/orders/{TRADE_ID}/return&on=mobile"
+        f"&notify={SHOP_URL}/webhooks/epay&back={URLS.pages}/orders/{TRADE_ID}&on=mobile"
     )
 
 
@@ -90,3 +90,15 @@ def test_what_a_channel_cannot_take_is_refused_by_name(
 def test_what_a_channel_takes_is_let_through(open_payment: OpenPayment) -> None:
     for minor in (1, 1_000_000):
         open_payment.check(open_payment.channel("epay"), Money(minor, "CNY"), PC)
+
+
+def test_a_channel_that_is_not_offered_takes_no_new_payment_and_goes_on_with_those_there_are(
+    shop: Shop, open_payment: OpenPayment
+) -> None:
+    shop.channels["epay"] = replace(shop.channels["epay"], offered=False)
+    channel = open_payment.channel("epay")
+    with pytest.raises(ChannelCannotTake, match="not offered"):
+        open_payment.check(channel, PRICE, PC)
+    open_payment.check(channel, PRICE, PC, anew=False)
+    order = placed()
+    assert open_payment(order, order.payments[0], PC).redirect_url

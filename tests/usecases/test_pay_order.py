@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 from cardshop.domain.errors import (
+    ChannelCannotTake,
     NotFound,
     NotPayable,
     TooManyPayments,
@@ -54,6 +55,16 @@ def test_the_payment_that_is_open_already_is_paid_in_the_same_way_again(shop: Sh
     assert shop.orders.by_id[TRADE_ID] == stored
     assert pay(TRADE_ID, "other", BUYER) == pay(TRADE_ID, "other", BUYER)
     assert len(shop.orders.by_id[TRADE_ID].payments) == 2
+
+
+def test_a_channel_that_is_not_offered_any_more_opens_again_only_what_is_open(shop: Shop, pay: PayOrder) -> None:
+    stored = shop.orders.put(placed())
+    for name in ("epay", "other"):
+        shop.channels[name] = replace(shop.channels[name], offered=False)
+    assert pay(TRADE_ID, "epay", BUYER)[2].redirect_url
+    with pytest.raises(ChannelCannotTake, match="not offered"):
+        pay(TRADE_ID, "other", BUYER)
+    assert shop.orders.by_id[TRADE_ID] == stored
 
 
 def test_after_a_short_payment_the_rest_is_asked_for(shop: Shop, pay: PayOrder) -> None:

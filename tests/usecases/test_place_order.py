@@ -25,7 +25,7 @@ from cardshop.usecases.open_payment import OpenPayment
 from cardshop.usecases.place_order import Placed, PlaceOrder, Wish
 
 from tests.domain.builders import BUYER, FIRST_LOOK_MS, PRICE, SKU, WINDOW_MS
-from tests.usecases.fakes import SECRET, SHOP_URL, Shop
+from tests.usecases.fakes import SECRET, SHOP_URL, URLS, Shop
 
 KEY = "6c1cb2f0-8f0f-4a58-9f0c-2f6f1c0d9e11"
 
@@ -51,7 +51,7 @@ class Buyer:
             orders=self.shop.orders,
             pool=self.shop.stock,
             catalogue=self.shop.catalogue,
-            open=OpenPayment(self.shop.orders, self.shop.channels, self.shop.provider, lambda: SHOP_URL),
+            open=OpenPayment(self.shop.orders, self.shop.channels, self.shop.provider, lambda: URLS),
             secret=SECRET,
             hold_caps=self.caps,
             window_ms=WINDOW_MS,
@@ -89,7 +89,7 @@ def test_an_order_takes_its_cards_out_of_the_pool_and_opens_a_payment(shop: Shop
     assert placed.session is not None
     assert placed.session.redirect_url == (
         f"https://bank.example/{order.trade_id}01?pay=19.80 CNY&for=商品 {SKU}"
-        f"&notify={SHOP_URL}/webhooks/epay&back={SHOP_URL}/orders/{order.trade_id}/return&on=pc"
+        f"&notify={SHOP_URL}/webhooks/epay&back={URLS.pages}/orders/{order.trade_id}&on=pc"
     )
 
 

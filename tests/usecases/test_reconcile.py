@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -564,13 +565,14 @@ def test_an_order_that_cannot_be_read_keeps_no_other_from_being_looked_at(
 
     def unreadable(trade_id: str) -> Order | None:
         if trade_id == IDS[0]:
-            raise ValueError("no such pool")
+            raise ValueError("no such pool") from KeyError("pool")
         return find(trade_id)
 
     monkeypatch.setattr(shop.orders, "find", unreadable)
     shop.bank.receives(payment_id(IDS[1], 1), PRICE)
     report = reconcile()
     assert (report.counts["settled"], report.errors) == (1, [(IDS[0], "ValueError")])
+    assert re.fullmatch(r"ValueError at test_reconcile\.py:\d+ < KeyError", report.kinds[IDS[0]]), "and no text of it"
 
 
 def test_a_machine_that_does_not_list_its_executions_keeps_no_trade_from_being_looked_at(

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from cardshop.domain.card import Card, Pool
+from cardshop.domain.connection import Connection
 from cardshop.domain.errors import NotRefundable
 from cardshop.domain.holding import Holding
 from cardshop.domain.order import Change, Order
 from cardshop.domain.payment import (
     Channel,
     Notice,
+    Offer,
     Payment,
     PaymentEvent,
     PaymentRequest,
@@ -86,8 +88,13 @@ class Catalogue(Protocol):
     def on_sale(self) -> list[Product]:
         """Every product that is on sale, by SKU."""
 
-    def save(self, product: Product) -> None:
-        """Name, price and status; the stock is left as it is."""
+    def descriptions(self) -> dict[str, str]:
+        """Of every product that has one, by SKU."""
+
+    def description(self, sku: str) -> str | None: ...
+
+    def save(self, product: Product, description: str | None = None) -> None:
+        """Description, then name, category, price and status; the stock is left as it is."""
 
     def everything(self) -> list[Product]:
         """Every product, hidden ones too, by SKU."""
@@ -113,8 +120,10 @@ class Catalogue(Protocol):
     def withdraw(self, batch: Batch) -> bool:
         """One transaction: the batch, on sale before, is withdrawn and not listed any more. False if it had changed."""
 
-    def counted(self, product: Product, listed: Listed) -> None:
-        """List these counts on the product, or drop them at zero; `Changed` if another count came in between."""
+    def counted(self, product: Product, *listed: Listed) -> None:
+        """List these batches' counts on the product, or drop one at zero, in one write; `Changed` if another count
+        came in between.
+        """
 
 
 class Holdings(Protocol):
@@ -196,13 +205,27 @@ class Timeline(Protocol):
     def incidents(self, trade_id: str) -> list[Incident]: ...
 
 
+@dataclass(frozen=True, slots=True)
+class PublicUrls:
+    """Where the shop is reached from outside, without a slash at the end."""
+
+    api: str  # not behind the pages' distribution: providers' notices depend on nothing that they need not
+    pages: str
+
+
 class Channels(Protocol):
     def find(self, name: str) -> Channel | None: ...
 
 
 class ChannelStore(Protocol):
-    def save(self, channel: Channel) -> None:
-        """Secrets to their store first, then the settings."""
+    def save(self, channel: Channel, offer: Offer) -> None:
+        """Secrets to their store first, then the settings and what buyers see of it, in one write.
+
+        Its title, and whether it is offered, stay as they are: a new one is offered.
+        """
+
+    def offer(self, name: str, *, offered: bool, title: str | None) -> bool:
+        """Whether buyers may choose it, and as what. False if there is no such channel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,6 +333,55 @@ class AttemptBook(Protocol):
         """Note one more, if nobody did since `seen`."""
 
     def clear(self, subject: str) -> None: ...
+
+
+class Connections(Protocol):
+    """Places at feeds: open connections' and tickets'. `now` in milliseconds: what is over then is not there."""
+
+    def save(self, connection: Connection) -> None: ...
+
+    def remove(self, connection: Connection) -> bool:
+        """Whether it was there until now: of several who remove it, one is told so."""
+
+    def of(self, feed: str, now: int) -> list[Connection]:
+        """Every place at this feed (strongly consistent)."""
+
+    def at(self, address: str, now: int) -> list[Connection]:
+        """Places of this address (an HMAC). An index answers: one that has just changed may be missing or over."""
+
+    def find(self, name: str) -> Connection | None:
+        """Which place it is, without when it ends. An index answers, as above."""
+
+
+class ConnectionGone(Exception):
+    """The gateway knows no such connection: it has ended, or its handshake has not."""
+
+
+class Line(Protocol):
+    """The way to whoever is connected."""
+
+    def send(self, connection_id: str, message: str) -> None:
+        """ConnectionGone; Unavailable if it was not taken, or nobody can say."""
+
+    def close(self, connection_id: str) -> None:
+        """Its terminal is told, and comes back. Does nothing for one that is gone; Unavailable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Handoff:
+    """An order handed over to whoever brings the code of this digest, once."""
+
+    digest: str
+    trade_id: str
+    not_after: int  # milliseconds
+    session_until: int  # seconds: when the session ends that is handed on
+
+
+class Handoffs(Protocol):
+    def put(self, handoff: Handoff) -> None: ...
+
+    def take(self, digest: str, now: int) -> Handoff | None:
+        """The one of this digest, for the first who asks; None if it is unknown, taken or over."""
 
 
 class Clock(Protocol):

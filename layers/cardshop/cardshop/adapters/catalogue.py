@@ -1,4 +1,4 @@
-"""Products, their batches on sale, and channels: one small table.
+"""Products, their batches on sale, channels and what buyers may know of them: one small table.
 
 A batch goes on sale by one transaction: its own item, and its entry in the product's list of batches. That list is
 what an order picks from and what buyers see as stock; `count_stock` keeps its counts true.
@@ -17,10 +17,10 @@ from cardshop.adapters.tables import CONDITION_FAILED, CatalogueItem, connection
 from cardshop.domain.card import SKU
 from cardshop.domain.errors import Changed, NotFound
 from cardshop.domain.money import Money
-from cardshop.domain.payment import CHANNEL_NAME, Channel
+from cardshop.domain.payment import CHANNEL_NAME, Channel, Offer
 from cardshop.domain.product import BATCH_ID, Batch, BatchStatus, Listed, Product
 
-_PRODUCT, _CHANNEL = "PRODUCT", "CHANNEL"
+_PRODUCT, _DESCRIPTION, _CHANNEL, _OFFER = "PRODUCT", "DESCRIPTION", "CHANNEL", "OFFER"
 _IMPORTING = CatalogueItem.status == BatchStatus.IMPORTING.value
 
 
@@ -43,14 +43,28 @@ class DynamoCatalogue:
         with store():
             return [_product(item) for item in CatalogueItem.query(_PRODUCT)]
 
-    def save(self, product: Product) -> None:
+    def descriptions(self) -> dict[str, str]:
         with store():
+            return {item.name: item.description for item in CatalogueItem.query(_DESCRIPTION) if item.description}
+
+    def description(self, sku: str) -> str | None:
+        with store():
+            try:
+                return CatalogueItem.get(_DESCRIPTION, sku).description
+            except CatalogueItem.DoesNotExist:
+                return None
+
+    def save(self, product: Product, description: str | None = None) -> None:
+        category = CatalogueItem.category
+        with store():
+            CatalogueItem(_DESCRIPTION, product.sku, description=description).save()
             CatalogueItem(_PRODUCT, product.sku).update(
                 [
                     CatalogueItem.title.set(product.name),
                     CatalogueItem.minor.set(product.price.minor),
                     CatalogueItem.currency.set(product.price.currency),
                     CatalogueItem.on_sale.set(product.on_sale),
+                    category.set(product.category) if product.category else category.remove(),
                     CatalogueItem.batches.set(CatalogueItem.batches | {}),
                     CatalogueItem.stock_version.set(CatalogueItem.stock_version | 0),
                 ]
@@ -128,10 +142,11 @@ class DynamoCatalogue:
                 raise Changed from error
         return True
 
-    def counted(self, product: Product, listed: Listed) -> None:
-        entry = CatalogueItem.batches[listed.batch]
-        listing = entry.set(list(listed.counts)) if any(listed.counts) else entry.remove()
-        actions: list[Action] = [CatalogueItem.stock_version.set(product.stock_version + 1), listing]
+    def counted(self, product: Product, *listed: Listed) -> None:
+        actions: list[Action] = [CatalogueItem.stock_version.set(product.stock_version + 1)]
+        for each in listed:
+            entry = CatalogueItem.batches[each.batch]
+            actions.append(entry.set(list(each.counts)) if any(each.counts) else entry.remove())
         with store():
             try:
                 CatalogueItem(_PRODUCT, product.sku).update(
@@ -154,11 +169,42 @@ class DynamoChannelSettings:
                 item = CatalogueItem.get(_CHANNEL, name)
             except CatalogueItem.DoesNotExist:
                 return None
-        return Channel(name, item.provider or "", _plain(item.settings), {})
+        return Channel(name, item.provider or "", _plain(item.settings), {}, item.offered is not False)
 
-    def save(self, channel: Channel) -> None:
+    def offers(self) -> list[Offer]:
+        """Of every channel that buyers may choose, by name."""
         with store():
-            CatalogueItem(_CHANNEL, channel.name, provider=channel.provider, settings=channel.settings).save()
+            return [_offer(item) for item in CatalogueItem.query(_OFFER) if item.offered]
+
+    def save(self, channel: Channel, offer: Offer) -> None:
+        """Settings and offer, both or neither. Its title, and whether it is offered, stay: a new one is."""
+        provider, offered = CatalogueItem.provider.set(channel.provider), CatalogueItem.offered
+        told = [
+            CatalogueItem.terminals.set(list(offer.terminals)),
+            CatalogueItem.ways.set(list(offer.ways)),
+            CatalogueItem.currencies.set(list(offer.currencies)),
+        ]
+        with store(), TransactWrite(connection=connection(), client_request_token=str(uuid.uuid4())) as write:
+            write.update(
+                CatalogueItem(_CHANNEL, channel.name),
+                [provider, offered.set(offered | True), CatalogueItem.settings.set(channel.settings)],
+            )
+            write.update(CatalogueItem(_OFFER, channel.name), [provider, offered.set(offered | True), *told])
+
+    def offer(self, name: str, *, offered: bool, title: str | None) -> bool:
+        """Whether buyers may choose it, and as what. False if there is no such channel."""
+        there, chosen = CatalogueItem.provider.exists(), CatalogueItem.offered.set(offered)
+        called = CatalogueItem.title.set(title) if title else CatalogueItem.title.remove()
+        with store():
+            try:
+                with TransactWrite(connection=connection(), client_request_token=str(uuid.uuid4())) as write:
+                    write.update(CatalogueItem(_CHANNEL, name), [chosen], condition=there)
+                    write.update(CatalogueItem(_OFFER, name), [chosen, called], condition=there)
+            except TransactWriteError as error:
+                if CONDITION_FAILED in reasons(error):
+                    return False
+                raise
+        return True
 
 
 def _product(item: CatalogueItem) -> Product:
@@ -172,6 +218,18 @@ def _product(item: CatalogueItem) -> Product:
         bool(item.on_sale),
         batches,
         int(item.stock_version or 0),
+        item.category,
+    )
+
+
+def _offer(item: CatalogueItem) -> Offer:
+    return Offer(
+        item.name,
+        item.provider or "",
+        tuple(item.terminals or ()),
+        tuple(item.ways or ()),
+        tuple(item.currencies or ()),
+        item.title,
     )
 
 

@@ -323,6 +323,11 @@ def _order(item: OrderItem) -> Order:
     )
 
 
+def order_of(image: dict[str, Any]) -> Order:
+    """The order that a stream's image shows, in DynamoDB's own JSON."""
+    return _order(OrderItem.from_raw_data(image))
+
+
 def change_of(item: OrderItem) -> Change:
     change = item.change
     actor = Actor(change.by, change.terminal, change.device, change.address)

@@ -5,21 +5,31 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import random
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import cache
+from typing import Generic, TypeVar, cast
 
 from aws_lambda_powertools.utilities.parameters import SecretsProvider, SSMProvider
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 
 from cardshop.adapters.aws import client, reached
 from cardshop.adapters.catalogue import DynamoChannelSettings
+from cardshop.adapters.log import logger
 from cardshop.domain.errors import Unavailable
-from cardshop.domain.payment import Channel
+from cardshop.domain.payment import Channel, Offer
+from cardshop.ports import PublicUrls
+
+T = TypeVar("T")
 
 _SETTINGS_MAX_AGE = 60  # seconds a changed channel takes to be used everywhere
 _KEY_MAX_AGE = 300
 _LOOK_AGAIN = 30
+_SPREAD = 0.25  # of an age: workers that began together do not ask again together
+_OLD_AT_MOST = 900  # seconds a setting is used whose parameter cannot be read any more
+_OLD_FOR = 5  # … until that is tried again
 
 
 @cache
@@ -95,43 +105,76 @@ class SigningKeys:
         return None
 
 
-def public_url() -> str:
-    """Where the API answers from outside, without a trailing slash. Known only after the deploy, so read here."""
+@dataclass(slots=True)
+class _Read(Generic[T]):
+    value: T
+    at: float
+    until: float  # fresh
+
+
+class _Kept(Generic[T]):
+    """What was read, for `max_age` seconds at most; longer while it cannot be read anew."""
+
+    def __init__(self, max_age: float) -> None:
+        self._max_age = max_age
+        self._reads: dict[str, _Read[T]] = {}
+
+    def get(self, name: str, read: Callable[[], T | None]) -> T | None:
+        """None, which is not kept: there is no such thing. Unavailable: it cannot be read, and what was is too old."""
+        now = time.monotonic()
+        kept = self._reads.get(name)
+        if kept is not None and now < kept.until:
+            return kept.value
+        try:
+            found = read()
+        except Unavailable:
+            if kept is None or now > kept.at + _OLD_AT_MOST:
+                raise
+            kept.until = now + _OLD_FOR
+            logger.warning("old settings", extra={"setting": name, "seconds": round(now - kept.at)}, exc_info=True)
+            return kept.value
+        if found is not None:
+            self._reads[name] = _Read(found, now, now + self._max_age * random.uniform(1 - _SPREAD, 1))
+        return found
+
+
+def _parameter(name: str, *, decrypt: bool = False) -> str:
     try:
-        return str(ssm().get(os.environ["PUBLIC_URL_PARAMETER"], max_age=_KEY_MAX_AGE)).rstrip("/")
+        return str(ssm().get(name, decrypt=decrypt, force_fetch=True))
     except GetParameterError as error:
         raise Unavailable("the parameter store did not answer") from error
+
+
+@cache
+def _urls() -> _Kept[PublicUrls]:
+    return _Kept(_KEY_MAX_AGE)
+
+
+def public_urls() -> PublicUrls:
+    """Known only after the deploy, so read here: both by one call."""
+    name = os.environ["PUBLIC_URLS_PARAMETER"]
+    return cast(PublicUrls, _urls().get(name, lambda: PublicUrls(**json.loads(_parameter(name)))))
 
 
 class ChannelSettings:
     """`ports.Channels`: public settings from the catalogue, secrets from SecureStrings under the shop's own key.
 
-    A channel is kept whole for a minute: an order and its notice ask for it three times. One that is not there is not.
+    A channel is kept whole for a minute: an order and its notice ask for it three times.
     """
 
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix
         self._catalogue = DynamoChannelSettings()
-        self._kept: dict[str, tuple[float, Channel]] = {}
+        self._kept: _Kept[Channel] = _Kept(_SETTINGS_MAX_AGE)
 
     def find(self, name: str) -> Channel | None:
-        until, kept = self._kept.get(name, (0.0, None))
-        if kept is not None and time.monotonic() < until:
-            return kept
-        found = self._read(name)
-        if found is not None:
-            self._kept[name] = (time.monotonic() + _SETTINGS_MAX_AGE, found)
-        return found
+        return self._kept.get(name, lambda: self._read(name))
 
     def _read(self, name: str) -> Channel | None:
         channel = self._catalogue.find(name)
         if channel is None:
             return None
-        try:
-            text = ssm().get(f"{self._prefix}/{name}", decrypt=True, force_fetch=True)
-        except GetParameterError as error:
-            raise Unavailable("the parameter store did not answer") from error
-        return Channel(name, channel.provider, channel.settings, json.loads(str(text)))
+        return replace(channel, secrets=json.loads(_parameter(f"{self._prefix}/{name}", decrypt=True)))
 
 
 class ChannelSettingsStore:
@@ -141,13 +184,18 @@ class ChannelSettingsStore:
         self._prefix = prefix
         self._kms_key = kms_key
 
-    def save(self, channel: Channel) -> None:
+    def save(self, channel: Channel, offer: Offer) -> None:
         with reached("the parameter store"):
             client("ssm").put_parameter(
                 Name=f"{self._prefix}/{channel.name}",
                 Value=json.dumps(channel.secrets),
                 Type="SecureString",
+                Tier="Standard",  # whatever the account's default is: an advanced one would want kms:GenerateDataKey
                 KeyId=self._kms_key,
                 Overwrite=True,
             )
-        DynamoChannelSettings().save(channel)
+        DynamoChannelSettings().save(channel, offer)
+
+    @staticmethod
+    def offer(name: str, *, offered: bool, title: str | None) -> bool:
+        return DynamoChannelSettings().offer(name, offered=offered, title=title)

@@ -24,21 +24,29 @@ from cardshop.domain.order import Actor, Change
 from cardshop.domain.trade import Status
 
 Work = dict[str, Any]  # JSON, small, no secret: it may lie in a queue
+_FIRST = "EVENT#000001"  # of a timeline
 
 
 class StreamConsumer:
     """The Lambda entry of a function fed by a stream and by the queue of its own failures (`RETRY_QUEUE_URL`)."""
 
-    def __init__(self, read: Callable[[DynamoDBRecord], Work | None], do: Callable[[Work], None]) -> None:
+    def __init__(
+        self,
+        read: Callable[[DynamoDBRecord], Work | None],
+        do: Callable[[Work], None],
+        together: Callable[[Iterable[Work]], Iterable[Work]] = lambda works: works,
+    ) -> None:
+        """`together` makes one piece of several, of those that one batch of records brings."""
         self._read = read
         self._do = do
+        self._together = together
 
     def __call__(self, event: dict[str, Any], context: LambdaContext) -> Any:
         records = event["Records"]
         if records and records[0]["eventSource"] == "aws:sqs":
             processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
             return process_partial_response(event, self._again, processor, context)
-        works = list(_each_once(self._read(DynamoDBRecord(record)) for record in records))
+        works = list(self._together(_each_once(self._read(DynamoDBRecord(record)) for record in records)))
         for work in works:
             try:
                 self._do(work)
@@ -67,10 +75,11 @@ def _each_once(works: Iterable[Work | None]) -> Iterable[Work]:
 
 
 def new_trade(record: DynamoDBRecord) -> Work | None:
-    """The trade of an order that has just been placed."""
-    if record.event_name is None or record.event_name.name != "INSERT":
+    """The trade whose timeline has just begun: its order was placed."""
+    entry = _new(record)
+    if record.event_name is None or record.event_name.name != "INSERT" or entry["entry"] != _FIRST:
         return None
-    return {"trade_id": _new(record)["trade_id"]}
+    return {"trade_id": entry["trade_id"]}
 
 
 def changed_order(record: DynamoDBRecord) -> Work | None:
@@ -88,6 +97,11 @@ def changed_order(record: DynamoDBRecord) -> Work | None:
         "cards_before": _by_batch(old),
         "status_before": old.get("status"),
     }
+
+
+def changed_image(record: DynamoDBRecord) -> dict[str, Any] | None:
+    """The order after its change, in DynamoDB's own JSON; None as for `changed_order`."""
+    return record["dynamodb"]["NewImage"] if changed_order(record) else None
 
 
 def change_of(work: Work) -> Change:
@@ -118,6 +132,14 @@ def moved_card(record: DynamoDBRecord) -> Work | None:
     """The pool a card left or came back to."""
     image = _new(record) or _old(record)
     return {"pool": image["pool"]}
+
+
+def of_a_product(works: Iterable[Work]) -> list[Work]:
+    """The pools of each product, together."""
+    pools: dict[str, list[str]] = {}
+    for work in works:
+        pools.setdefault(work["pool"].partition("#")[0], []).append(work["pool"])
+    return [{"pools": each} for each in pools.values()]
 
 
 def _new(record: DynamoDBRecord) -> dict[str, Any]:

@@ -247,7 +247,11 @@ class HoldingItem(_Shared):
 
 
 class CatalogueItem(_Shared):
-    """`PRODUCT` / sku, `BATCH#{sku}` / batch and `CHANNEL` / name: small, rarely written, read together."""
+    """`PRODUCT`, `DESCRIPTION` / sku, `BATCH#{sku}` / batch, `CHANNEL`, `OFFER` / name: small, rarely written.
+
+    A description is an item of its own: an order need not read it, and a count of the stock need not write it again.
+    So is what buyers see of a channel: who serves them has no right to read its account.
+    """
 
     class Meta:
         table_name = os.environ.get("CATALOGUE_TABLE", "catalogue")
@@ -266,10 +270,16 @@ class CatalogueItem(_Shared):
     created_at = NumberAttribute(null=True)
     provider = UnicodeAttribute(null=True)
     settings = MapAttribute[str, Any](null=True)
+    category = UnicodeAttribute(null=True)
+    description = UnicodeAttribute(null=True)
+    offered = BooleanAttribute(null=True)
+    terminals: Any = ListAttribute(of=UnicodeAttribute, null=True)
+    ways: Any = ListAttribute(of=UnicodeAttribute, null=True)
+    currencies: Any = ListAttribute(of=UnicodeAttribute, null=True)
 
 
 class AttemptItem(_Shared):
-    """Tries to look one order up by its password; forgotten a day after the last."""
+    """Tries to look one order up by its password, or at codes from one address; forgotten a day after the last."""
 
     class Meta:
         table_name = os.environ.get("ATTEMPTS_TABLE", "attempts")
@@ -278,6 +288,51 @@ class AttemptItem(_Shared):
     tries = NumberAttribute()
     not_before = NumberAttribute()
     forgotten_at = NumberAttribute()  # seconds, as the table's time to live wants it
+
+
+class HandoffItem(_Shared):
+    """A code that hands an order over, beside the tries at such codes. The code itself is nowhere."""
+
+    class Meta:
+        table_name = os.environ.get("ATTEMPTS_TABLE", "attempts")
+
+    subject = UnicodeAttribute(hash_key=True)
+    trade_id = UnicodeAttribute()
+    not_after = NumberAttribute()
+    session_until = NumberAttribute()
+    forgotten_at = NumberAttribute()  # seconds, as the table's time to live wants it
+
+
+class PlacesByAddress(GlobalSecondaryIndex["ConnectionItem"]):
+    class Meta:
+        index_name = "places-by-address"
+        projection = KeysOnlyProjection()
+
+    address = UnicodeAttribute(hash_key=True)
+    forgotten_at = NumberAttribute(range_key=True)
+
+
+class PlacesByName(GlobalSecondaryIndex["ConnectionItem"]):
+    class Meta:
+        index_name = "places-by-name"
+        projection = KeysOnlyProjection()
+
+    name = UnicodeAttribute(hash_key=True)
+
+
+class ConnectionItem(_Shared):
+    """A place at a feed (a trade's id, or `shop`): an open connection's (`CONNECTION#…`) or a ticket's (`TICKET#…`)."""
+
+    class Meta:
+        table_name = os.environ.get("CONNECTIONS_TABLE", "connections")
+
+    feed = UnicodeAttribute(hash_key=True)
+    name = UnicodeAttribute(range_key=True)
+    forgotten_at = NumberAttribute()  # seconds, as the table's time to live wants it
+    address = UnicodeAttribute(null=True)
+
+    by_address = PlacesByAddress()
+    by_name = PlacesByName()
 
 
 @contextmanager

@@ -23,6 +23,17 @@ def order(shown: Order, changes: list[Change]) -> dict[str, Any]:
     return {**summary(shown), "timeline": [_change(change) for change in changes]}
 
 
+def pushed(shown: Order) -> dict[str, Any]:
+    """Its last change, to a terminal that listens: nothing that `order` would not tell its holder."""
+    return {
+        "trade_id": shown.trade_id,
+        "version": shown.version,
+        "status": shown.status.value,
+        "change": _change(shown.last_change),
+        "order": summary(shown),
+    }
+
+
 def summary(shown: Order) -> dict[str, Any]:
     return {
         "trade_id": shown.trade_id,

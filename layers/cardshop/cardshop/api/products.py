@@ -9,19 +9,21 @@ from cardshop.domain.product import Batch, Product
 from cardshop.usecases.inspect_stock import BatchStock
 
 
-def public(product: Product) -> dict[str, Any]:
+def public(product: Product, description: str | None) -> dict[str, Any]:
     """To everybody."""
     return {
         "sku": product.sku,
         "name": product.name,
+        **({"category": product.category} if product.category else {}),
+        **({"description": description} if description else {}),
         "price": money(product.price),
         "stock": {"level": product.level, "quantity": product.quantity},
     }
 
 
-def whole(product: Product) -> dict[str, Any]:
+def whole(product: Product, description: str | None) -> dict[str, Any]:
     """To operators."""
-    return {**public(product), "status": "on_sale" if product.on_sale else "hidden"}
+    return {**public(product, description), "status": "on_sale" if product.on_sale else "hidden"}
 
 
 def batch(shown: Batch) -> dict[str, Any]:

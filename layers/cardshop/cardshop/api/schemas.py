@@ -68,6 +68,12 @@ class LookupRequest(Whence):
     query_password: Annotated[str, Field(min_length=1)]
 
 
+class HandoffRequest(Strict):
+    code: Annotated[str, Field(min_length=1, max_length=128)]
+    terminal: Terminal
+    device_id: DeviceId | None = None
+
+
 class Price(Strict):
     minor: Annotated[int, Field(ge=1, le=100_000_000_000)]
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
@@ -80,6 +86,8 @@ class ProductRequest(Strict):
     name: Annotated[str, Field(min_length=1, max_length=120)]
     price: Price
     status: Literal["on_sale", "hidden"]
+    category: Annotated[str, Field(min_length=1, max_length=40)] | None = None
+    description: Annotated[str, Field(min_length=1, max_length=2000)] | None = None
 
 
 Words = Annotated[str, Field(min_length=1, max_length=500)]
@@ -111,6 +119,11 @@ class KeepRequest(Strict):
 
 class BatchRequest(Strict):
     status: Literal["on_sale", "withdrawn"]
+
+
+class OfferRequest(Strict):
+    offered: bool
+    title: Annotated[str, Field(min_length=1, max_length=40)] | None = None
 
 
 class ChannelRequest(BaseModel):

@@ -31,6 +31,7 @@ class Bearer:
     subject: str
     terminal: str | None
     device: str | None
+    until: int  # when the session ends, seconds
 
 
 def issue(
@@ -74,4 +75,4 @@ def verify(keys: Keys, header: str | None, *, audience: str) -> Bearer:
         )
     except jwt.PyJWTError as error:
         raise Unauthorized("the token is not valid") from error
-    return Bearer(claims["sub"], claims.get("terminal"), claims.get("device"))
+    return Bearer(claims["sub"], claims.get("terminal"), claims.get("device"), int(claims["exp"]))

@@ -111,6 +111,10 @@ class TooManyHolds(ShopError):
     code, status, title = "too_many_holds", 429, "未支付订单过多 Too many unpaid orders"
 
 
+class TooManyConnections(ShopError):
+    code, status, title = "too_many_connections", 429, "同时连接过多 Too many connections at a time"
+
+
 class Busy(ShopError):
     """Contention outlasted the attempts. Nothing was written; send it again."""
 

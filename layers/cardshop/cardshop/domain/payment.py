@@ -270,3 +270,25 @@ class Channel:
     provider: str
     settings: dict[str, str]
     secrets: dict[str, str] = field(repr=False)
+    offered: bool = True  # buyers may choose it; if not, payments that are open go on
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A channel as a buyer may know and choose it: nothing of its account."""
+
+    channel: str
+    provider: str
+    terminals: tuple[str, ...]
+    ways: tuple[str, ...]  # see `Terms`
+    currencies: tuple[str, ...]
+    title: str | None = None  # the operator's word for it
+
+    @classmethod
+    def of(cls, channel: Channel, terms: Terms) -> Offer:
+        """Only a mini program knows its payer's openid: where another terminal would need it, it cannot be chosen."""
+        terminals = terms.terminals - (terms.payer_on - {"miniapp"})
+        ways = {way for terminal, way in terms.ways.items() if terminal in terminals}
+        return cls(
+            channel.name, channel.provider, tuple(sorted(terminals)), tuple(sorted(ways)), tuple(sorted(terms.amounts))
+        )

@@ -52,6 +52,7 @@ class Product:
     on_sale: bool
     batches: tuple[Listed, ...] = field(default=())
     stock_version: int = 0
+    category: str | None = None
 
     @property
     def quantity(self) -> int:

@@ -9,7 +9,7 @@ from cardshop.domain.errors import ChannelCannotTake, UnknownChannel
 from cardshop.domain.money import Money
 from cardshop.domain.order import Order
 from cardshop.domain.payment import Channel, Payment, PaymentRequest, PaymentSession
-from cardshop.ports import Channels, Orders, Provider
+from cardshop.ports import Channels, Orders, Provider, PublicUrls
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class OpenPayment:
     orders: Orders
     channels: Channels
     provider: Callable[[str], Provider]
-    public_url: Callable[[], str]
+    public_urls: Callable[[], PublicUrls]
 
     def __call__(self, order: Order, payment: Payment, payer: Payer) -> PaymentSession:
         """Asking again for the same payment opens it once. Unavailable: the provider did not answer, ask again.
@@ -34,15 +34,15 @@ class OpenPayment:
         The provider's number of it is on the order before anybody is told how to pay: it can be asked for ever after.
         """
         channel = self.channel(payment.channel)
-        url = self.public_url()
+        urls = self.public_urls()
         session = self.provider(channel.provider).create_payment(
             channel,
             PaymentRequest(
                 payment_id=payment.payment_id,
                 amount=payment.amount,
                 name=", ".join(line.name for line in order.lines),
-                notify_url=f"{url}/webhooks/{channel.name}",
-                return_url=f"{url}/orders/{order.trade_id}/return",
+                notify_url=f"{urls.api}/webhooks/{channel.name}",
+                return_url=f"{urls.pages}/orders/{order.trade_id}",
                 terminal=payer.terminal,
                 expires_at=order.expires_at,
                 session_ref=payment.session_ref,
@@ -64,8 +64,13 @@ class OpenPayment:
         """How this payer would pay, where that binds a payment: opened in one way, it cannot be paid in another."""
         return self.provider(channel.provider).terms(channel).ways.get(payer.terminal)
 
-    def check(self, channel: Channel, amount: Money, payer: Payer) -> None:
-        """ChannelCannotTake says which of currency, amount and terminal it is."""
+    def check(self, channel: Channel, amount: Money, payer: Payer, *, anew: bool = True) -> None:
+        """ChannelCannotTake says which of currency, amount and terminal it is.
+
+        `anew`: for one payment more, which wants a channel that is offered still.
+        """
+        if anew and not channel.offered:
+            raise ChannelCannotTake(f"{channel.name}: not offered any more")
         terms = self.provider(channel.provider).terms(channel)
         if payer.terminal not in terms.terminals:
             raise ChannelCannotTake(f"{channel.name}: not on terminal {payer.terminal}")

@@ -31,9 +31,10 @@ class PayOrder:
             if order.status is not Status.PENDING_PAYMENT or self.clock() >= order.expires_at:
                 raise NotPayable(f"the order is {order.status}, or its window is over")
             payer = self._payer(order, actor, openid)
-            self.open.check(configured, order.amount_due, payer)
             way = self.open.way(configured, payer)
-            if _open(order, channel, way) is not None:
+            there = _open(order, channel, way)
+            self.open.check(configured, order.amount_due, payer, anew=there is None)
+            if there is not None:
                 return order
             if len(order.payments) >= _MAX_PAYMENTS:
                 raise TooManyPayments(f"at most {_MAX_PAYMENTS} payments an order")

@@ -5,10 +5,12 @@ Each repair is the same use case that the machine or a notice would have run, so
 
 from __future__ import annotations
 
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import PurePath
 
 from cardshop.domain import looks
 from cardshop.domain.errors import ShopError, Unavailable
@@ -37,6 +39,7 @@ class Report:
 
     counts: Counter[str] = field(default_factory=Counter)
     errors: list[tuple[str, str]] = field(default_factory=list)  # (trade id, code or what is not right with it)
+    kinds: dict[str, str] = field(default_factory=dict)  # by trade id: what failed, where, and what was behind it
     silence: Counter[str] = field(default_factory=Counter)  # by channel: asks in a row that were not answered
 
 
@@ -81,6 +84,7 @@ class Reconcile:
         except Exception as error:  # noqa: BLE001
             report.counts["failed"] += 1
             report.errors.append((trade_id, error.code if isinstance(error, ShopError) else type(error).__name__))
+            report.kinds[trade_id] = _kind(error)
 
     def _look(self, trade_id: str, report: Report) -> None:
         order = self.orders.find(trade_id)
@@ -166,3 +170,11 @@ class Reconcile:
         order, now = self.orders.find(trade_id), self.clock()
         if order is not None and order.due_at is not None and order.due_at <= now:
             self.orders.note(replace(order, due_at=looks.after_look(order, now) if counts else now + looks.SOON))
+
+
+def _kind(error: BaseException) -> str:
+    """`Unavailable at settings.py:120 < ClientError at …`: not a word of their texts, which may hold a secret."""
+    said = type(error).__name__
+    for frame in traceback.extract_tb(error.__traceback__)[-1:]:
+        said += f" at {PurePath(frame.filename).name}:{frame.lineno}"
+    return said if error.__cause__ is None else f"{said} < {_kind(error.__cause__)}"

@@ -1,0 +1,135 @@
+"""Terminals hear each change of their order at once; what one misses it finds on the order when it comes back."""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+
+from tests.house import House, bearer, ok, wait_until
+
+_PATIENCE = 30  # seconds for one message
+
+
+def ticket(house: House, placed: dict[str, Any]) -> str:
+    return str(ok(house.act(placed, "tickets"))["ticket"])
+
+
+@contextmanager
+def listening(house: House, ticket: str) -> Iterator[ClientConnection]:
+    with connect(f"{house.outputs['PushUrl']}?ticket={ticket}", open_timeout=_PATIENCE, compression=None) as line:
+        yield line
+
+
+def heard(line: ClientConnection, until: str, since: int = 0) -> list[str]:
+    """The states it is told of, as a terminal shows them: each version once, up to this one."""
+    states: list[str] = []
+    while until not in states:
+        message = json.loads(line.recv(timeout=_PATIENCE))
+        if message["version"] > since:
+            since = message["version"]
+            states.append(message["status"])
+    return states
+
+
+def refused(house: House, ticket: str) -> bool:
+    """The local engine answers every refused handshake with 403, whatever the function says."""
+    with pytest.raises(InvalidStatus) as refusal, listening(house, ticket):
+        pass
+    return refusal.value.response.status_code in {401, 403}
+
+
+def test_two_terminals_hear_of_payment_and_delivery_and_never_a_code(house: House) -> None:
+    sku, codes = house.product(1)
+    placed = house.placed(sku)
+    with listening(house, ticket(house, placed)) as phone, listening(house, ticket(house, placed)) as pc:
+        known = house.view(placed)["version"]
+        house.pay(placed)
+        last: dict[str, Any] = {}
+        while last.get("status") != "delivered":
+            last = json.loads(phone.recv(timeout=_PATIENCE))
+            assert codes[0] not in json.dumps(last)
+            assert last["version"] > known, "what it knew when it came is not told again"
+        assert heard(pc, "delivered") == ["paid", "delivered"]
+    seen = house.view(placed)
+    assert last["change"] == seen["timeline"][last["version"] - 1]
+    assert last["order"] == {name: value for name, value in seen.items() if name != "timeline"}
+
+
+def test_one_that_was_cut_off_comes_back_and_misses_nothing(house: House) -> None:
+    placed = house.placed(house.product(1)[0])
+    with listening(house, ticket(house, placed)) as line:
+        _break(line)
+    house.pay(placed)
+    house.until(placed, "delivered")
+    with listening(house, ticket(house, placed)) as line:
+        version = house.view(placed)["version"]  # the one read that finds what it missed
+        ok(house.act(placed, "confirm"))
+        assert heard(line, "completed", since=version) == ["completed"]
+
+
+def test_a_dead_terminal_holds_nobody_back(house: House) -> None:
+    placed = house.placed(house.product(1)[0])
+    with ExitStack() as lines:
+        dead = [lines.enter_context(listening(house, ticket(house, placed))) for _ in range(5)]
+        alive = lines.enter_context(listening(house, ticket(house, placed)))
+        for each in dead:
+            _break(each)
+        house.pay(placed)
+        assert heard(alive, "delivered") == ["paid", "delivered"]
+
+
+def test_an_operator_hears_of_every_order(house: House) -> None:
+    board = ok(house.api.post("/admin/tickets", headers=house.operator))["ticket"]
+    sku, _ = house.product(2)
+    with listening(house, board) as line:
+        orders = {house.placed(sku)["trade_id"] for _ in range(2)}
+        while orders:
+            orders.discard(json.loads(line.recv(timeout=_PATIENCE))["trade_id"])
+
+
+def test_a_ticket_is_good_once_and_only_for_its_order(house: House) -> None:
+    sku, _ = house.product(2)
+    placed, other = house.placed(sku), house.placed(sku)
+    used = ticket(house, placed)
+    with listening(house, used):
+        assert refused(house, used)
+    secret = ticket(house, placed).partition(".")[2]
+    assert refused(house, f"{other['trade_id']}.{secret}")
+    answer = house.api.post(f"/orders/{placed['trade_id']}/tickets", headers=bearer(other))
+    assert answer.status_code == 404
+
+
+def test_five_hundred_terminals_all_hear_of_it(house: House) -> None:
+    sku, _ = house.product(25)
+    orders = [house.placed(sku) for _ in range(25)]
+    with ExitStack() as lines:
+        there = {
+            placed["trade_id"]: [lines.enter_context(listening(house, ticket(house, placed))) for _ in range(20)]
+            for placed in orders
+        }
+        assert sum(map(len, there.values())) == 500
+        assert house.act(orders[0], "tickets").status_code == 429, "twenty an order, and no more"
+        for placed in orders:
+            ok(house.act(placed, "cancel"))
+        for each in there.values():
+            assert all("payment_failed" in heard(line, "payment_failed") for line in each)
+    wait_until(lambda: not _open_connections(house), lambda: f"{_open_connections(house)} are still noted")
+
+
+def _break(line: ClientConnection) -> None:
+    """Its network is gone: a reset instead of a farewell."""
+    line.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    line.socket.close()
+
+
+def _open_connections(house: House) -> int:
+    items = house.aws("dynamodb").scan(TableName=house.outputs["ConnectionsTable"])["Items"]
+    return sum(item["name"]["S"].startswith("CONNECTION#") for item in items)
