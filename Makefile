@@ -32,7 +32,7 @@ bench: .ready ## the figures: speed, cost per order, growth; compared with bench
 simulate: .ready ## what the shop would do on AWS at scale: a model against AWS's documented limits, a minute
 	@$(RUN) -m benchmarks.simulation
 
-faults: .ready ## every crash, repeat and race of every flow, ≈ 20 minutes (CASE=pay:crash-after:13 for one, ARGS="--flow pay")
+faults: .ready ## every crash, repeat and race of every flow, ≈ 30 minutes (CASE=pay:crash-after:13 for one, ARGS="--flow pay")
 	@$(RUN) -m faults $(if $(CASE),--case $(CASE)) $(ARGS)
 
 iam: .ready ## take each right from each role in turn and show that its function's own flow fails, ≈ 6 minutes
@@ -53,6 +53,7 @@ deploy: export LAYER_PLATFORM = manylinux2014_$(patsubst arm64,aarch64,$(ARCHITE
 deploy: .ready ## deploy to AWS with your own credentials (RUNTIME=python3.13 ARCHITECTURE=x86_64|arm64)
 	sam build --parameter-overrides Runtime=$(RUNTIME) Architecture=$(ARCHITECTURE)
 	sam deploy --config-env prod --parameter-overrides Runtime=$(RUNTIME) Architecture=$(ARCHITECTURE)
+	$(RUN) -m engine pages --stack cardshop-prod
 
 lock: .ready ## resolve the pinned requirements anew
 	@for each in requirements layers/dependencies/requirements layers/cryptography/requirements layers/validation/requirements engine/requirements; do \
