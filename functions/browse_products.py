@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from functools import cache
 
-from aws_lambda_powertools.event_handler import Response
 from cardshop.adapters.catalogue import DynamoCatalogue, DynamoChannelSettings
 from cardshop.api import channels
 from cardshop.api import products as present
-from cardshop.api.http import Door, cacheable
+from cardshop.api.http import Door, Response, cacheable
 from cardshop.domain.errors import NotFound
 
 door = Door()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from functools import cache
 
-from aws_lambda_powertools.event_handler import Response
 from cardshop.adapters.catalogue import DynamoCatalogue
 from cardshop.adapters.clock import clock
 from cardshop.adapters.log import logger
@@ -15,7 +14,7 @@ from cardshop.adapters.timeline import DynamoTimeline
 from cardshop.adapters.workflow import StepFunctions
 from cardshop.api import orders as present
 from cardshop.api import schemas
-from cardshop.api.http import Door, answer
+from cardshop.api.http import Door, Response, answer
 from cardshop.api.operators import operator_on
 from cardshop.usecases.confirm_by_hand import ConfirmByHand
 from cardshop.usecases.operator_note import OperatorNote, Reason

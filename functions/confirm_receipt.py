@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 from functools import cache
 
-from aws_lambda_powertools.event_handler import Response
 from cardshop.adapters.clock import clock
 from cardshop.adapters.log import logger
 from cardshop.adapters.orders import DynamoOrders
 from cardshop.adapters.workflow import StepFunctions
 from cardshop.api import schemas
 from cardshop.api.holders import buyer, holder
-from cardshop.api.http import Door, answer
+from cardshop.api.http import Door, Response, answer
 from cardshop.usecases.confirm_receipt import ConfirmReceipt
 
 door = Door()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from functools import cache
 
-from aws_lambda_powertools.event_handler import Response
 from cardshop.adapters.attempts import DynamoAttemptBook
 from cardshop.adapters.clock import clock
 from cardshop.adapters.handoffs import DynamoHandoffs
@@ -13,7 +12,7 @@ from cardshop.adapters.log import logger
 from cardshop.adapters.settings import fixed_secret
 from cardshop.api import schemas, tokens
 from cardshop.api.holders import holder, keys
-from cardshop.api.http import Door, answer, rfc3339
+from cardshop.api.http import Door, Response, answer, rfc3339
 from cardshop.usecases.hand_off_order import HandOffOrder
 
 door = Door()

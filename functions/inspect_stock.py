@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from functools import cache
 
-from aws_lambda_powertools.event_handler import Response
 from cardshop.adapters.catalogue import DynamoCatalogue
 from cardshop.adapters.holdings import DynamoHoldings
 from cardshop.api import products as present
-from cardshop.api.http import Door, answer
+from cardshop.api.http import Door, Response, answer
 from cardshop.api.operators import operator
 from cardshop.usecases.inspect_stock import InspectStock
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from aws_lambda_powertools.event_handler import Response
 from cardshop.adapters.orders import DynamoOrders
 from cardshop.adapters.timeline import DynamoTimeline
 from cardshop.api import orders as present
-from cardshop.api.http import Door, answer
+from cardshop.api.http import Door, Response, answer
 from cardshop.api.operators import operator, operator_on
 from cardshop.domain.errors import Unprocessable
 from cardshop.domain.trade import Status

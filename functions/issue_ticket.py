@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 from functools import cache
 
-from aws_lambda_powertools.event_handler import Response
 from cardshop.adapters.clock import clock
 from cardshop.adapters.connections import DynamoConnections
 from cardshop.adapters.log import logger
 from cardshop.adapters.settings import fixed_secret
 from cardshop.api.holders import holder
-from cardshop.api.http import Door, answer, rfc3339
+from cardshop.api.http import Door, Response, answer, rfc3339
 from cardshop.api.operators import operator
 from cardshop.domain.connection import SHOP_FEED
 from cardshop.usecases.issue_ticket import Caps, IssueTicket

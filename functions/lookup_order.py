@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from functools import cache
 
-from aws_lambda_powertools.event_handler import Response
 from cardshop.adapters.attempts import DynamoAttemptBook
 from cardshop.adapters.clock import clock
 from cardshop.adapters.log import logger
@@ -13,7 +12,7 @@ from cardshop.adapters.orders import DynamoOrders
 from cardshop.adapters.settings import fixed_secret
 from cardshop.api import schemas
 from cardshop.api.holders import token
-from cardshop.api.http import Door, answer
+from cardshop.api.http import Door, Response, answer
 from cardshop.usecases.lookup_order import LookupOrder
 
 door = Door()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from functools import cache
 
-from aws_lambda_powertools.event_handler import Response
 from cardshop.adapters.catalogue import DynamoCatalogue
 from cardshop.adapters.clock import clock
 from cardshop.adapters.log import logger
@@ -14,7 +13,7 @@ from cardshop.adapters.stock import DynamoPool
 from cardshop.adapters.workflow import StepFunctions
 from cardshop.api import products as present
 from cardshop.api import schemas
-from cardshop.api.http import Door, answer
+from cardshop.api.http import Door, Response, answer
 from cardshop.api.operators import operator
 from cardshop.domain.product import BatchStatus
 from cardshop.usecases.fill_orders import FillOrders

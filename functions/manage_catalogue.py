@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from functools import cache
 
-from aws_lambda_powertools.event_handler import Response
 from cardshop.adapters.catalogue import DynamoCatalogue
 from cardshop.adapters.log import logger
 from cardshop.api import products as present
 from cardshop.api import schemas
-from cardshop.api.http import Door, answer
+from cardshop.api.http import Door, Response, answer
 from cardshop.api.operators import operator
 from cardshop.domain.card import SKU
 from cardshop.domain.errors import Unprocessable

@@ -6,13 +6,12 @@ import os
 from functools import cache
 
 from aws_lambda_powertools import Metrics
-from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.metrics import MetricUnit
 from cardshop.adapters.log import logger
 from cardshop.adapters.payments import provider
 from cardshop.adapters.settings import ChannelSettingsStore
 from cardshop.api import schemas
-from cardshop.api.http import Door, answer
+from cardshop.api.http import Door, Response, answer
 from cardshop.api.operators import operator
 from cardshop.domain.errors import Unprocessable
 from cardshop.domain.payment import CHANNEL_NAME

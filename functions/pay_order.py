@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from functools import cache
 
-from aws_lambda_powertools.event_handler import Response
 from cardshop.adapters.clock import clock
 from cardshop.adapters.log import logger
 from cardshop.adapters.orders import DynamoOrders
@@ -14,7 +13,7 @@ from cardshop.adapters.settings import ChannelSettings, public_urls
 from cardshop.api import orders as present
 from cardshop.api import schemas
 from cardshop.api.holders import buyer, holder
-from cardshop.api.http import Door, answer, money, rfc3339
+from cardshop.api.http import Door, Response, answer, money, rfc3339
 from cardshop.usecases.open_payment import OpenPayment
 from cardshop.usecases.pay_order import PayOrder
 

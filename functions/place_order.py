@@ -6,7 +6,6 @@ import os
 import re
 from functools import cache
 
-from aws_lambda_powertools.event_handler import Response
 from cardshop.adapters.catalogue import DynamoCatalogue
 from cardshop.adapters.clock import clock
 from cardshop.adapters.log import logger
@@ -17,7 +16,7 @@ from cardshop.adapters.stock import DynamoPool
 from cardshop.api import orders as present
 from cardshop.api import schemas
 from cardshop.api.holders import token
-from cardshop.api.http import Door, answer, money, rfc3339
+from cardshop.api.http import Door, Response, answer, money, rfc3339
 from cardshop.domain.errors import InvalidIdempotencyKey
 from cardshop.domain.order import Actor
 from cardshop.usecases.open_payment import OpenPayment

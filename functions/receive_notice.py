@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 from functools import cache
 
-from aws_lambda_powertools.event_handler import Response
 from cardshop.adapters.clock import clock
 from cardshop.adapters.log import logger
 from cardshop.adapters.payments import provider
 from cardshop.adapters.queue import SqsNoticeQueue
 from cardshop.adapters.settings import ChannelSettings
-from cardshop.api.http import Door
+from cardshop.api.http import Door, Response
 from cardshop.domain.errors import BodyTooLarge, ShopError
 from cardshop.domain.payment import Notice
 from cardshop.usecases.receive_notice import ReceiveNotice

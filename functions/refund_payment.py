@@ -6,7 +6,6 @@ import os
 import re
 from functools import cache
 
-from aws_lambda_powertools.event_handler import Response
 from cardshop.adapters.clock import clock
 from cardshop.adapters.log import logger
 from cardshop.adapters.orders import DynamoOrders
@@ -16,7 +15,7 @@ from cardshop.adapters.timeline import DynamoTimeline
 from cardshop.adapters.workflow import StepFunctions
 from cardshop.api import orders as present
 from cardshop.api import schemas
-from cardshop.api.http import Door, answer
+from cardshop.api.http import Door, Response, answer
 from cardshop.api.operators import operator_on
 from cardshop.domain.errors import InvalidIdempotencyKey
 from cardshop.usecases.decide_refund import DecideRefund

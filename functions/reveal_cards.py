@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from functools import cache
 
-from aws_lambda_powertools.event_handler import Response
 from cardshop.adapters.clock import clock
 from cardshop.adapters.log import logger
 from cardshop.adapters.orders import DynamoOrders
@@ -13,7 +12,7 @@ from cardshop.adapters.sealing import KmsOpener
 from cardshop.adapters.stock import DynamoSealedCards
 from cardshop.api import schemas
 from cardshop.api.holders import buyer, holder
-from cardshop.api.http import Door, answer
+from cardshop.api.http import Door, Response, answer
 from cardshop.usecases.reveal_cards import RevealCards
 
 door = Door()

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from functools import cache
 
-from aws_lambda_powertools.event_handler import Response
 from cardshop.adapters.orders import DynamoOrders
 from cardshop.adapters.timeline import DynamoTimeline
 from cardshop.api import orders as present
 from cardshop.api.holders import holder
-from cardshop.api.http import Door, cacheable, matches
+from cardshop.api.http import Door, Response, cacheable, matches
 from cardshop.usecases.view_order import ViewOrder
 
 door = Door()

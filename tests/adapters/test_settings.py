@@ -6,6 +6,7 @@ from dataclasses import replace
 from io import StringIO
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 from cardshop.adapters.aws import client
 from cardshop.adapters.log import logger
 from cardshop.adapters.settings import (
@@ -62,6 +63,36 @@ def test_a_process_that_has_not_seen_the_rotation_knows_the_new_key_when_it_meet
     client("secretsmanager").put_secret_value(SecretId=name, SecretString="new")
     assert keys.by_kid(SigningKey.of("new").kid) == SigningKey.of("new")
     assert keys.by_kid(SigningKey.of("old").kid) == SigningKey.of("old")
+
+
+def test_a_secret_is_read_once_in_five_minutes_and_never_used_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even while it cannot be read anew: whoever rotates a key that has leaked counts on it."""
+    name, now = secret("token-key", "old"), clock(monkeypatch)
+    assert fixed_secret(name) == b"old"
+    client("secretsmanager").put_secret_value(SecretId=name, SecretString="new")
+    now[0] += 299
+    assert fixed_secret(name) == b"old"
+    now[0] += 2
+    assert fixed_secret(name) == b"new"
+    with monkeypatch.context() as broken:
+        broken.setattr(client("secretsmanager"), "get_secret_value", _no_answer)
+        now[0] += 299
+        assert fixed_secret(name) == b"new"
+        now[0] += 2
+        with pytest.raises(Unavailable):
+            fixed_secret(name)
+
+
+def test_a_key_that_may_be_newer_is_not_denied_while_nobody_can_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = SigningKeys(secret("token-key", "only"))
+    keys.current()
+    monkeypatch.setattr(client("secretsmanager"), "get_secret_value", _no_answer)
+    with pytest.raises(Unavailable):
+        keys.by_kid("unknown")
+
+
+def _no_answer(**_: str) -> None:
+    raise EndpointConnectionError(endpoint_url="https://secretsmanager")
 
 
 def test_a_key_that_was_never_rotated_has_none_before_it() -> None:

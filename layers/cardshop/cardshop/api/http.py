@@ -18,12 +18,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
+from aws_lambda_powertools.event_handler import api_gateway
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from cardshop.adapters.log import logger
 from cardshop.domain.errors import Changed, InvalidRequest, NotFound, ShopError
 from cardshop.domain.money import Money
+
+Response = api_gateway.Response
 
 _JSON = "application/json"
 _PROBLEM = "application/problem+json"
@@ -34,7 +36,7 @@ class Door:
     """A REST function: `door.route(...)` its paths, `handler = door.handler` the Lambda entry."""
 
     def __init__(self) -> None:
-        self.app = APIGatewayRestResolver(strip_prefixes=[], debug=False)
+        self.app = api_gateway.APIGatewayRestResolver(strip_prefixes=[], debug=False)
         self.app.exception_handler(ShopError)(_problem)
         self.app.exception_handler(Exception)(_broken)
         self.app.not_found()(lambda _: _problem(NotFound("no such resource")))

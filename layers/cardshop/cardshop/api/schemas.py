@@ -1,4 +1,7 @@
-"""What a request may hold: strict types, no unknown fields. A refusal names the field, never its value."""
+"""What a request may hold: strict types, no unknown fields. A refusal names the field, never its value.
+
+A function reads one or two of these, so each is built when it is first read (`defer_build`).
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ DeviceId = Annotated[str, Field(min_length=1, max_length=128)]
 
 
 class Strict(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, defer_build=True)
 
 
 class OrderItem(Strict):
@@ -129,7 +132,7 @@ class OfferRequest(Strict):
 class ChannelRequest(BaseModel):
     """The provider, and that provider's own settings beside it (each a string)."""
 
-    model_config = ConfigDict(strict=True, extra="allow", frozen=True)
+    model_config = ConfigDict(strict=True, extra="allow", frozen=True, defer_build=True)
 
     provider: str
 
