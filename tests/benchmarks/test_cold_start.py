@@ -26,7 +26,7 @@ _SCRIPT = """
 import gc, json, sys
 module = __import__(sys.argv[1])
 assert callable(module.handler)
-print(json.dumps([gc.get_stats()[-1]["collections"], sorted(sys.modules)]))
+print(json.dumps([gc.get_count()[0], sorted(sys.modules)]))
 """
 
 #: The log and the way to AWS, which every function has.
@@ -92,18 +92,18 @@ def packages() -> Iterator[Path]:
 
 
 def imported(function: str, packages: Path) -> tuple[int, set[str]]:
-    """How often all objects were searched for garbage meanwhile, and the modules."""
+    """How many objects were made since they were last searched for garbage, and the modules."""
     names = [named(layer) or "" for layer in [*_LAYERS, *_FUNCTIONS[function].get("Layers", [])]]
     folder = runtime.BUILT / f"{''.join(map(str.capitalize, function.split('_')))}Function"
     told = runtime.run(["-c", _SCRIPT, function], [folder, *runtime.layers(names), packages])
-    collections, modules = json.loads(told)
-    return collections, set(modules)
+    made, modules = json.loads(told)
+    return made, set(modules)
 
 
 @pytest.mark.parametrize("function", sorted(_FUNCTIONS))
 def test_a_function_imports_what_it_needs_and_nothing_besides(function: str, packages: Path) -> None:
-    collections, modules = imported(function, packages)
+    made, modules = imported(function, packages)
     known = sys.stdlib_module_names | {"cardshop", "__main__", function}
     third_party = {name.partition(".")[0] for name in modules if not name.startswith("_sysconfigdata")} - known
     assert (third_party - _EVERYONES) | (modules & _PARTS) == _ALLOWED[function]
-    assert collections == 0, "what imports make is no garbage"
+    assert made > 20_000, "what imports make is no garbage, and is not searched for it"
