@@ -66,7 +66,7 @@ def test_two_terminals_hear_of_payment_and_delivery_and_never_a_code(house: Hous
 def test_one_that_was_cut_off_comes_back_and_misses_nothing(house: House) -> None:
     placed = house.placed(house.product(1)[0])
     with listening(house, ticket(house, placed)) as line:
-        _break(line)
+        broken(line)
     house.pay(placed)
     house.until(placed, "delivered")
     with listening(house, ticket(house, placed)) as line:
@@ -81,7 +81,7 @@ def test_a_dead_terminal_holds_nobody_back(house: House) -> None:
         dead = [lines.enter_context(listening(house, ticket(house, placed))) for _ in range(5)]
         alive = lines.enter_context(listening(house, ticket(house, placed)))
         for each in dead:
-            _break(each)
+            broken(each)
         house.pay(placed)
         assert heard(alive, "delivered") == ["paid", "delivered"]
 
@@ -124,7 +124,7 @@ def test_five_hundred_terminals_all_hear_of_it(house: House) -> None:
     wait_until(lambda: not _open_connections(house), lambda: f"{_open_connections(house)} are still noted")
 
 
-def _break(line: ClientConnection) -> None:
+def broken(line: ClientConnection) -> None:
     """Its network is gone: a reset instead of a farewell."""
     line.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     line.socket.close()
