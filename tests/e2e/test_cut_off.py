@@ -24,10 +24,10 @@ from tests.e2e.terminal import Terminal
 from tests.e2e.test_push import broken
 from tests.house import PATIENCE, House, bearer, ok, wait_until
 
-_ORDERS, *_SEED = (int(number) for number in os.environ.get("CUTS", "5").split())
+_ORDERS, *_SEED = (int(number) for number in os.environ.get("CUTS", "8").split())
 _TERMINALS = 3  # of each order
-_AT_ONCE = 5  # orders
-_ALIVE = 2.0  # seconds until a terminal is cut off, on average
+_AT_ONCE = 8  # orders
+_ALIVE = 1.5  # seconds until a terminal is cut off, on average
 _STEP = 3.0  # seconds between two steps of a trade, on average
 _HASTE = 0.02  # seconds in which no handshake ends: its terminal is gone before it is connected
 
@@ -68,7 +68,7 @@ class Follower:
 
     @property
     def _is_over(self) -> bool:
-        return self.terminal.version == self.trade.last and self.terminal.is_whole
+        return self.trade.last > 0 and self.terminal.version == self.trade.last and self.terminal.is_whole
 
     def _connected(self, deadline: float) -> None:
         answer = self.house.act(self.trade.placed, "tickets")
@@ -76,7 +76,7 @@ class Follower:
             time.sleep(self.lot.uniform(0, _ALIVE))
             return
         address = f"{self.house.outputs['PushUrl']}?ticket={ok(answer)['ticket']}"
-        if not self.trade.calm.is_set() and self.lot.random() < 0.1:
+        if not self.trade.calm.is_set() and self.lot.random() < 0.2:
             self._half_connected(address)
             return
         with connect(address, open_timeout=PATIENCE, compression=None) as line:
@@ -195,5 +195,5 @@ def test_terminals_that_are_cut_off_at_random_show_every_change_once(
             assert terminal.versions == sorted(set(terminal.versions)), (
                 "a version was shown twice, or an older one later"
             )
-    assert cuts.total() >= 2 * len(everybody)
+    assert cuts.total() >= len(everybody)
     assert heard
