@@ -74,6 +74,9 @@ class Buyer:
     def cancel(self, placed: Placed) -> None:
         self._json("POST", f"/orders/{placed['trade_id']}/cancel", bearer(placed), {})
 
+    def ticket(self, placed: Placed) -> str:
+        return str(self._json("POST", f"/orders/{placed['trade_id']}/tickets", bearer(placed), {})["ticket"])
+
     def get(self, path: str) -> dict[str, Any]:
         return self._json("GET", path, {})
 

@@ -32,20 +32,20 @@ _DURATION = re.compile(r"REPORT .*?Duration: ([\d.]+) ms")
 
 
 def run(stage: Stage) -> list[Figure]:
-    house, floor = stage.house, _Floor(stage)
+    house, floor = stage.house, Floor(stage)
     house.channel()
     sku, _ = house.product(_WARM + _TRADES)
     buyer = Buyer(house)
-    ask = _provider(house)
+    ask = provider(house)
     stage.say(f"chain: {_TRADES} trades of the shop's, {_TRADES} of the floor's in between")
     shop_ms, floor_ms, asked_ms = [], [], []
     for _ in range(_WARM + _TRADES):
-        placed = _waiting(house, buyer.order(sku))
+        placed = waiting(house, buyer.order(sku))
         buyer.pay(placed)
-        shop_ms.append(_timed(_trade(buyer, placed)))
-        asked_ms.append(_timed(lambda placed=placed: ask(placed)))  # type: ignore[misc]
-        floor_ms.append(_timed(floor.trade()))
-    shop, bare, asked = (_middle_and_tail(times[_WARM:]) for times in (shop_ms, floor_ms, asked_ms))
+        shop_ms.append(timed(_trade(buyer, placed)))
+        asked_ms.append(timed(lambda placed=placed: ask(placed)))  # type: ignore[misc]
+        floor_ms.append(timed(_bare(floor, floor.waiting())))
+    shop, bare, asked = (middle_and_tail(times[_WARM:]) for times in (shop_ms, floor_ms, asked_ms))
     figures = [_where(stage, house)]
     for index, (name, tolerance) in enumerate((("p50", TIMED), ("p95", TIMED_APART))):
         ratio = (shop[index] - asked[index]) / bare[index]
@@ -70,20 +70,20 @@ def _where(stage: Stage, house: House) -> Figure:
     functions = resources(stage.home, FLOOR, "AWS::Lambda::Function")
     groups = {name: f"/aws/lambda/{functions[name]}" for name in ("Receive", "Confirm", "Deliver", "View")}
     groups |= {name: f"/{house.stack}/{name}" for name in _STEPS}
-    ms = {name: _milliseconds(house, group) for name, group in groups.items()}
+    ms = {name: milliseconds(house, group) for name, group in groups.items()}
     added = sum(ms[name] for name in _STEPS) / sum(ms[name] for name in groups if name not in _STEPS)
     told = ", ".join(f"{name} {spent:.0f}" for name, spent in ms.items())
     return Figure("chain.functions", added, "time in the four functions ÷ in the bare four", "×", note=f"ms: {told}")
 
 
-def _milliseconds(house: House, group: str) -> float:
+def milliseconds(house: House, group: str) -> float:
     """What an invocation took, the median."""
     pages = house.aws("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
     reports = (_DURATION.match(event["message"]) for page in pages for event in page["events"])
     return statistics.median(float(report.group(1)) for report in reports if report)
 
 
-def _waiting(house: House, placed: Placed) -> Placed:
+def waiting(house: House, placed: Placed) -> Placed:
     """This order, once the machine waits for its payment: buyers take longer than that."""
     wait_until(lambda: "task_token" in item_of(house, placed), lambda: f"no machine waits for {placed['trade_id']}")
     return placed
@@ -99,7 +99,15 @@ def _trade(buyer: Buyer, placed: Placed) -> Callable[[], None]:
     return go
 
 
-def _provider(house: House) -> Callable[[Placed], None]:
+def _bare(floor: Floor, order: str) -> Callable[[], None]:
+    def go() -> None:
+        floor.notify(order)
+        floor.delivered(order)
+
+    return go
+
+
+def provider(house: House) -> Callable[[Placed], None]:
     """The provider's query, asked as confirm_payment asks it."""
     pid, key = house.merchant
     channel = Channel("epay", "epay", {"url": house.home.provider_url, "pid": pid}, {"key": key})
@@ -112,8 +120,8 @@ def _provider(house: House) -> Callable[[Placed], None]:
     return ask
 
 
-class _Floor:
-    """An order of its own, a machine that waits, and a notice."""
+class Floor:
+    """Orders of its own, a machine that waits for each, and a notice."""
 
     def __init__(self, stage: Stage) -> None:
         outputs = stage.floor
@@ -122,31 +130,34 @@ class _Floor:
         self._states = deploy.aws(stage.home, "stepfunctions")
         self._http = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(60))
 
-    def trade(self) -> Callable[[], None]:
+    def waiting(self) -> str:
+        """A new order, once the machine waits for its payment."""
         order = uuid.uuid4().hex
         item = {"id": {"S": order}, "status": {"S": "pending"}}
         self._dynamodb.put_item(TableName=self._table, Item=item)
         self._states.start_execution(stateMachineArn=self._machine, input=json.dumps({"id": order}))
         wait_until(lambda: "task_token" in self._item(order), lambda: f"no machine waits for {order}")
+        return order
 
-        def go() -> None:
-            assert self._http.request("GET", f"{self._api}/webhooks/{order}").data == b"success"
-            deadline = time.monotonic() + 60
-            while json.loads(self._http.request("GET", f"{self._api}/orders/{order}").data)["status"] != "delivered":
-                assert time.monotonic() < deadline, f"{order} is not delivered"
+    def notify(self, order: str) -> None:
+        assert self._http.request("GET", f"{self._api}/webhooks/{order}").data == b"success"
 
-        return go
+    def delivered(self, order: str) -> None:
+        """As soon as the order says so, asked without a pause."""
+        deadline = time.monotonic() + 60
+        while json.loads(self._http.request("GET", f"{self._api}/orders/{order}").data)["status"] != "delivered":
+            assert time.monotonic() < deadline, f"{order} is not delivered"
 
     def _item(self, order: str) -> dict[str, Any]:
         found = self._dynamodb.get_item(TableName=self._table, Key={"id": {"S": order}}, ConsistentRead=True)
         return dict(found["Item"])
 
 
-def _timed(do: Callable[[], None]) -> float:
+def timed(do: Callable[[], None]) -> float:
     started = time.perf_counter()
     do()
     return 1000 * (time.perf_counter() - started)
 
 
-def _middle_and_tail(values: list[float]) -> tuple[float, float]:
+def middle_and_tail(values: list[float]) -> tuple[float, float]:
     return percentile(values, 50), percentile(values, 95)

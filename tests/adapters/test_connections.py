@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from cardshop.adapters.aws import client
 from cardshop.adapters.connections import DynamoConnections
+from cardshop.adapters.tables import ConnectionItem
 from cardshop.domain.connection import SHOP_FEED, Connection, Ticket
 from cardshop.domain.errors import Unavailable
 
@@ -38,6 +41,24 @@ def test_what_is_kept_at_a_feed_is_found_there(connections: DynamoConnections) -
         connections.save(each)
     assert sorted(connections.of(TRADE_ID, NOW), key=lambda each: each.name) == sorted(here, key=lambda each: each.name)
     assert names(connections.of(SHOP_FEED, NOW)) == {"CONNECTION#c-3"}
+
+
+def test_whoever_listens_is_found_without_a_look_at_the_tickets(
+    connections: DynamoConnections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many of them somebody asked for: those that are over lie there until the table forgets them."""
+    for each in (opened("c-1"), opened("c-2"), *(kept() for _ in range(20))):
+        connections.save(each)
+    asked = []
+    query = ConnectionItem.query
+
+    def noted(*what: Any, **more: Any) -> Any:
+        asked.append(query(*what, **more))
+        return asked[-1]
+
+    monkeypatch.setattr(ConnectionItem, "query", noted)
+    assert names(connections.listening(TRADE_ID, NOW)) == {"CONNECTION#c-1", "CONNECTION#c-2"}
+    assert [each.page_iter.total_scanned_count for each in asked] == [2]
 
 
 def test_what_is_over_is_not_found_though_the_table_still_has_it(connections: DynamoConnections) -> None:

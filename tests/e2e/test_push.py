@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+import boto3
 import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from engine.processes import REGION
 from tests.house import House, bearer, ok, wait_until
 
 _PATIENCE = 30  # seconds for one message
@@ -23,8 +25,9 @@ def ticket(house: House, placed: dict[str, Any]) -> str:
 
 
 @contextmanager
-def listening(house: House, ticket: str) -> Iterator[ClientConnection]:
-    with connect(f"{house.outputs['PushUrl']}?ticket={ticket}", open_timeout=_PATIENCE, compression=None) as line:
+def listening(house: House, ticket: str, **more: Any) -> Iterator[ClientConnection]:
+    address = f"{house.outputs['PushUrl']}?ticket={ticket}"
+    with connect(address, open_timeout=_PATIENCE, compression=None, **more) as line:
         yield line
 
 
@@ -66,7 +69,7 @@ def test_two_terminals_hear_of_payment_and_delivery_and_never_a_code(house: Hous
 def test_one_that_was_cut_off_comes_back_and_misses_nothing(house: House) -> None:
     placed = house.placed(house.product(1)[0])
     with listening(house, ticket(house, placed)) as line:
-        _break(line)
+        broken(line)
     house.pay(placed)
     house.until(placed, "delivered")
     with listening(house, ticket(house, placed)) as line:
@@ -81,18 +84,64 @@ def test_a_dead_terminal_holds_nobody_back(house: House) -> None:
         dead = [lines.enter_context(listening(house, ticket(house, placed))) for _ in range(5)]
         alive = lines.enter_context(listening(house, ticket(house, placed)))
         for each in dead:
-            _break(each)
+            broken(each)
         house.pay(placed)
         assert heard(alive, "delivered") == ["paid", "delivered"]
 
 
-def test_an_operator_hears_of_every_order(house: House) -> None:
+def test_one_that_reads_nothing_holds_nobody_back(house: House) -> None:
+    """Its buffers are full, down to the gateway's socket."""
+    placed = house.placed(house.product(1)[0])
+    with listening(house, ticket(house, placed), max_queue=1) as full, listening(house, ticket(house, placed)) as alive:
+        items = house.items("Connections")
+        there = [each["name"]["S"].partition("#")[2] for each in items if each["feed"]["S"] == placed["trade_id"]]
+        url = house.outputs["PushUrl"].replace("ws:", "http:")
+        gateway = boto3.Session("test", "test", region_name=REGION).client("apigatewaymanagementapi", endpoint_url=url)
+        for _ in range(160):  # twenty megabytes
+            for connection in there:
+                gateway.post_to_connection(ConnectionId=connection, Data=b" " * 128_000)
+            alive.recv(timeout=_PATIENCE)
+        house.pay(placed)
+        assert heard(alive, "delivered") == ["paid", "delivered"]
+        broken(full)
+
+
+def test_an_operator_hears_of_every_order_and_never_a_code(house: House) -> None:
     board = ok(house.api.post("/admin/tickets", headers=house.operator))["ticket"]
-    sku, _ = house.product(2)
+    sku, codes = house.product(2)
     with listening(house, board) as line:
-        orders = {house.placed(sku)["trade_id"] for _ in range(2)}
-        while orders:
-            orders.discard(json.loads(line.recv(timeout=_PATIENCE))["trade_id"])
+        orders = [house.placed(sku) for _ in range(2)]
+        for each in orders:
+            house.pay(each)
+        waited = {each["trade_id"] for each in orders}
+        while waited:
+            message = line.recv(timeout=_PATIENCE)
+            assert not [code for code in codes if code in message]
+            assert "task_token" not in message
+            if (told := json.loads(message))["status"] == "delivered":
+                waited.discard(told["trade_id"])
+
+
+def test_what_a_terminal_sends_reaches_nobody_and_changes_nothing(house: House) -> None:
+    sku, _ = house.product(2)
+    placed, other = house.placed(sku), house.placed(sku)
+    with listening(house, ticket(house, placed)) as line, listening(house, ticket(house, other)) as stranger:
+        for message in (
+            "",
+            "ping",
+            b"\xff\xfe",
+            json.dumps({"action": "$connect", "ticket": ticket(house, other)}),
+            json.dumps({"action": "$disconnect"}),
+            json.dumps({"action": "$default", "trade_id": other["trade_id"], "version": 99, "status": "delivered"}),
+            "x" * 100_000,
+        ):
+            line.send(message)
+        ok(house.act(placed, "cancel"))
+        first = json.loads(line.recv(timeout=_PATIENCE))
+        assert (first["trade_id"], first["status"]) == (placed["trade_id"], "payment_failed"), "nothing was answered"
+        ok(house.act(other, "cancel"))
+        first = json.loads(stranger.recv(timeout=_PATIENCE))
+        assert (first["trade_id"], first["status"]) == (other["trade_id"], "payment_failed")
 
 
 def test_a_ticket_is_good_once_and_only_for_its_order(house: House) -> None:
@@ -103,6 +152,8 @@ def test_a_ticket_is_good_once_and_only_for_its_order(house: House) -> None:
         assert refused(house, used)
     secret = ticket(house, placed).partition(".")[2]
     assert refused(house, f"{other['trade_id']}.{secret}")
+    for nothing in ("", "nonsense", "x" * 8000):
+        assert refused(house, nothing)
     answer = house.api.post(f"/orders/{placed['trade_id']}/tickets", headers=bearer(other))
     assert answer.status_code == 404
 
@@ -124,7 +175,7 @@ def test_five_hundred_terminals_all_hear_of_it(house: House) -> None:
     wait_until(lambda: not _open_connections(house), lambda: f"{_open_connections(house)} are still noted")
 
 
-def _break(line: ClientConnection) -> None:
+def broken(line: ClientConnection) -> None:
     """Its network is gone: a reset instead of a farewell."""
     line.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     line.socket.close()

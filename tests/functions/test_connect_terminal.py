@@ -20,10 +20,10 @@ CONNECTION = CONNECT["requestContext"]["connectionId"]
 TICKET = CONNECT["queryStringParameters"]["ticket"]
 
 
-def asked_for(text: str = TICKET, *, seconds_ago: int = 0) -> None:
+def asked_for(text: str = TICKET, *, seconds_ago: int = 0, address: str = "address") -> None:
     ticket = Ticket.parse(text)
     assert ticket is not None
-    DynamoConnections().save(Connection.kept(ticket, "address", clock() - seconds_ago * 1000))
+    DynamoConnections().save(Connection.kept(ticket, address, clock() - seconds_ago * 1000))
 
 
 def connect(shop: Deployed, ticket: str | None = TICKET, connection: str = CONNECTION) -> Any:
@@ -66,6 +66,26 @@ def test_too_many_are_refused_at_the_handshake(shop: Deployed) -> None:
     answers = [connect(shop, each, f"connection-{number}")["statusCode"] for number, each in enumerate(given)]
     assert answers == [200, 200, 200, 429]
     assert len(listening()) == 3
+
+
+def test_one_address_opens_no_more_than_its_share(shop: Deployed) -> None:
+    """Whatever it listens to, and however its tickets were got."""
+    given = [str(Ticket(letter * 26, letter * 32)) for letter in "abcdef"]
+    for each in given:
+        asked_for(each)
+    answers = [connect(shop, each, f"connection-{number}")["statusCode"] for number, each in enumerate(given)]
+    assert answers == [200] * 5 + [429]
+    asked_for(elsewhere := str(Ticket("g" * 26, "g" * 32)), address="another")
+    assert connect(shop, elsewhere, "connection-6")["statusCode"] == 200
+
+
+@pytest.mark.parametrize(
+    "huge", ["x" * 100_000, "." * 100_000, f"{TRADE_ID}.{'a' * 100_000}", f"{'a' * 100_000}.{'a' * 32}"]
+)
+def test_what_can_be_no_ticket_is_not_looked_up(shop: Deployed, logs: Logs, huge: str) -> None:
+    client("dynamodb").delete_table(TableName=table_name("ConnectionsTable"))
+    assert connect(shop, huge)["statusCode"] == 401
+    assert len(logs.text) < 5_000
 
 
 def test_who_leaves_is_forgotten_and_leaving_twice_is_no_error(shop: Deployed) -> None:

@@ -12,7 +12,7 @@ from cardshop.domain.connection import SHOP_FEED, Ticket
 from tests.adapters.cloud import items
 from tests.domain.builders import TRADE_ID
 from tests.functions.deployed import Deployed, Logs
-from tests.functions.samples import sample, with_trade
+from tests.functions.samples import sample, with_header, with_trade
 
 TO_HOLDER, TO_OPERATOR = sample("issue_ticket/to_holder"), sample("issue_ticket/to_operator")
 
@@ -39,6 +39,14 @@ def test_an_operator_gets_one_for_the_shop(shop: Deployed, logs: Logs) -> None:
     assert str(answer.json["ticket"]).startswith("shop.")
     assert not place.is_open
     assert any(line.get("operator") == "alice" for line in logs.lines), "who listened is on record"
+
+
+@pytest.mark.parametrize("call", ["issue_ticket/to_holder", "view_order/order", "reveal_cards/to_holder"])
+def test_a_ticket_is_no_token(shop: Deployed, call: str) -> None:
+    """It has been through a URL: whoever finds it in some log reads nothing with it."""
+    ticket = shop.call("issue_ticket", shop.as_holder(TO_HOLDER)).json["ticket"]
+    event = with_header(sample(call), "Authorization", f"Bearer {ticket}")
+    assert shop.call(call.partition("/")[0], event).is_problem(401, "unauthorized")
 
 
 @pytest.mark.parametrize("event", [TO_HOLDER, TO_OPERATOR], ids=["order", "shop"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
 from cardshop.adapters.clock import clock
 from cardshop.adapters.connections import DynamoConnections
+from cardshop.adapters.orders import DynamoOrders
 from cardshop.adapters.tables import OrderItem, PaymentMap, RefundMap
 from cardshop.api.http import rfc3339
 from cardshop.domain.connection import SHOP_FEED, Connection, Ticket
@@ -23,10 +25,11 @@ from functions import push_changes
 from tests.adapters.cloud import items, messages
 from tests.adapters.gateway import Gateway, running
 from tests.domain.builders import BUYER, NOW, SKU, TRADE_ID, delivered, paid, placed, refund_told, refunding
+from tests.e2e.terminal import Terminal
 from tests.functions.deployed import Deployed, Logs
 from tests.functions.samples import Event, sample
 
-PAID = sample("push_changes/paid")
+PAID, AGAIN = sample("push_changes/paid"), sample("push_changes/again")
 
 
 @pytest.fixture
@@ -198,7 +201,44 @@ def test_what_could_be_neither_told_nor_closed_is_put_aside_and_told_from_there(
 
     push_changes._push.cache_clear()
     shop.variables["PUSH_URL"] = there
-    (like,) = sample("record_events/again")["Records"]
+    (like,) = AGAIN["Records"]
+    assert json.loads(aside["Body"]) == json.loads(like["body"])
     again = {"Records": [{**like, "messageId": aside["MessageId"], "body": aside["Body"]}]}
     assert shop.invoke("push_changes", again) == {"batchItemFailures": []}
     assert [each["version"] for each in gateway.sent["pc"]] == [2]
+
+
+def test_what_was_put_aside_is_told_as_often_as_it_comes(shop: Deployed, gateway: Gateway) -> None:
+    listen("pc")
+    for _ in range(2):
+        assert shop.invoke("push_changes", AGAIN) == {"batchItemFailures": []}
+    shop.invoke("push_changes", PAID)
+    first, *others = gateway.sent["pc"]
+    assert others == [first, first], "a terminal keeps the greatest version"
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_records_that_come_twice_and_in_any_order_show_a_terminal_the_same(
+    shop: Deployed, gateway: Gateway, seed: int
+) -> None:
+    """It asks for nothing: whatever comes late, it takes each change once and keeps the latest state."""
+    listen("pc")
+    order = shop.order(placed())
+    images = items("OrdersTable")
+    for change in (paid, delivered, lambda order: order.revealed(NOW + 3000, BUYER)):
+        before, order = order, change(order)
+        DynamoOrders().record(before, order)
+        images += items("OrdersTable")
+    story = [record(image, old) for image, old in zip(images, [None, *images], strict=False)]
+    records = random.Random(seed).sample(story * 2, 2 * len(story))
+    terminal = Terminal()
+    for batch in zip(records[::2], records[1::2], strict=True):
+        shop.invoke("record_events", {"Records": list(batch)})
+        shop.invoke("push_changes", {"Records": list(batch)})
+    for message in gateway.sent["pc"]:
+        terminal.pushed(message)
+    seen = shop.call("view_order", shop.as_holder(sample("view_order/order"))).json
+    assert [terminal.changes[version] for version in sorted(terminal.changes)] == seen.pop("timeline")
+    assert terminal.order == seen
+    assert terminal.versions == sorted(set(terminal.versions))
+    assert len(gateway.sent["pc"]) > len(story), "some came twice"

@@ -12,8 +12,10 @@ from cardshop.ports import ConnectionGone
 from cardshop.usecases.push_changes import News, PushChanges
 
 from tests.domain.builders import NOW, TRADE_ID
+from tests.template.cloudformation import TEMPLATE
 from tests.usecases.fakes import Clock, Connections
 
+CAPS = TEMPLATE["Parameters"]
 OTHER = "a" * 26
 LATER = NOW + 60_000  # no handshake takes so long
 CHANGE = [News(TRADE_ID, "paid")]
@@ -30,6 +32,7 @@ class Line:
         self.closed: list[str] = []
         self.hangs = threading.Event()  # set: those that hang are given up on
         self.others: set[str] = set()  # once all of these have heard
+        self.told = threading.Event()  # somebody has heard something
 
     def send(self, connection_id: str, message: str) -> None:
         if connection_id in self.gone:
@@ -39,6 +42,7 @@ class Line:
         if connection_id in self.broken | self.stuck:
             raise Unavailable
         self.heard[connection_id].append(message)
+        self.told.set()
         if self.others and self.others <= self.heard.keys():
             self.hangs.set()
 
@@ -149,6 +153,34 @@ def test_one_that_hangs_holds_nobody_back(push: PushChanges, connections: Connec
     assert push(CHANGE) == 100
     assert line.heard.keys() == others
     assert line.closed == ["stuck"]
+
+
+def test_all_that_one_address_may_have_hang_and_hold_no_other_order_back(
+    push: PushChanges, connections: Connections, line: Line
+) -> None:
+    """Given that its own orders changed in the same batch, and first, and that they hang until the other has heard."""
+    cap = CAPS["ConnectionsPerAddress"]["Default"]
+    hanging = [f"stuck-{number}" for number in range(cap)]
+    feeds = [letter * 26 for letter in "abcde"]
+    for number, name in enumerate(hanging):
+        listen(connections, name, feed=feeds[number % len(feeds)])
+    listen(connections, "phone")
+    line.stuck, line.others = set(hanging), {"phone"}
+    assert push([*(News(feed, "closed") for feed in feeds), *CHANGE]) == 1
+    assert line.heard == {"phone": ["paid"]}
+    assert sorted(line.closed) == sorted(hanging)
+
+
+def test_a_buyer_hears_before_it_is_looked_up_who_listens_to_the_shop(line: Line) -> None:
+    class Slow(Connections):
+        def listening(self, feed: str, now: int) -> list[Connection]:
+            assert feed != SHOP_FEED or line.told.wait(10)
+            return super().listening(feed, now)
+
+    connections = Slow()
+    listen(connections, "phone")
+    listen(connections, "board", feed=SHOP_FEED)
+    assert PushChanges(connections, line, Clock(LATER))(CHANGE) == 2
 
 
 def test_nobody_listens(push: PushChanges) -> None:

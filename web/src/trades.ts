@@ -37,7 +37,7 @@ export function watch(tradeId: string): Trade {
   const refresh = async (): Promise<boolean> => {
     const known = kept.value;
     if (!known) return false;
-    const told = await api.order(tradeId, known.token, known.order?.version);
+    const told = await api.order(tradeId, known.token, tag(known.order));
     const before = kept.value?.order;
     const now = told ? merge.later(before, told) : before;
     await keep({ seen_at: Date.now(), ...(now ? { order: now } : {}) });
@@ -87,6 +87,10 @@ export function watch(tradeId: string): Trade {
   };
 }
 
+/** The version whose answer would be no news. */
+const tag = (known: Order | undefined): number | undefined =>
+  known && merge.whole(known) ? known.version : undefined;
+
 /** Remember an order whose token this device was just given. */
 export async function adopt(tradeId: string, token: string, payment?: Session): Promise<void> {
   const before = await store.order(tradeId);
@@ -103,7 +107,7 @@ export async function adopt(tradeId: string, token: string, payment?: Session): 
 export async function reconcile(each: (kept: store.KeptOrder) => void): Promise<void> {
   for (const kept of await store.orders()) {
     try {
-      const told = await api.order(kept.trade_id, kept.token, kept.order?.version);
+      const told = await api.order(kept.trade_id, kept.token, tag(kept.order));
       const now = { ...kept, seen_at: Date.now(), ...(told ? { order: merge.later(kept.order, told) } : {}) };
       await store.keepOrder(now);
       each(now);

@@ -346,6 +346,9 @@ class Connections(Protocol):
     def of(self, feed: str, now: int) -> list[Connection]:
         """Every place at this feed (strongly consistent)."""
 
+    def listening(self, feed: str, now: int) -> list[Connection]:
+        """The open connections among them; it takes as long as there are those, however many tickets were asked for."""
+
     def at(self, address: str, now: int) -> list[Connection]:
         """Places of this address (an HMAC). An index answers: one that has just changed may be missing or over."""
 

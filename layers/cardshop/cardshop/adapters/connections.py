@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pynamodb.exceptions import DeleteError
+from pynamodb.expressions.condition import Condition
 
 from cardshop.adapters.tables import ConnectionItem, refused, store
-from cardshop.domain.connection import Connection
+from cardshop.domain.connection import CONNECTION, Connection
 
 
 class DynamoConnections:
@@ -31,9 +32,10 @@ class DynamoConnections:
         return True
 
     def of(self, feed: str, now: int) -> list[Connection]:
-        with store():
-            found = ConnectionItem.query(feed, consistent_read=True)
-            return [each for each in map(_connection, found) if each.until > now]
+        return self._query(feed, None, now)
+
+    def listening(self, feed: str, now: int) -> list[Connection]:
+        return self._query(feed, ConnectionItem.name.startswith(CONNECTION), now)
 
     def at(self, address: str, now: int) -> list[Connection]:
         with store():
@@ -44,6 +46,12 @@ class DynamoConnections:
         with store():
             found = next(iter(ConnectionItem.by_name.query(name)), None)
         return None if found is None else Connection(found.feed, name, 0, None)
+
+    @staticmethod
+    def _query(feed: str, which: Condition | None, now: int) -> list[Connection]:
+        with store():
+            found = ConnectionItem.query(feed, which, consistent_read=True)
+            return [each for each in map(_connection, found) if each.until > now]
 
 
 def _connection(item: ConnectionItem) -> Connection:

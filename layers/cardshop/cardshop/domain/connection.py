@@ -16,7 +16,8 @@ SHOP_FEED = "shop"  # no trade's id: those are 26 characters
 TICKET_MS = 60_000
 CONNECTION_MS = 7_200_000  # AWS ends every connection then
 _HANDSHAKE_MS = 30_000  # the gateway gives up on one after 29 s
-_TICKET, _CONNECTION = "TICKET#", "CONNECTION#"
+CONNECTION = "CONNECTION#"  # how an open one's name begins
+_TICKET = "TICKET#"
 _SECRET = re.compile(r"[A-Za-z0-9_-]{32}")
 
 
@@ -67,12 +68,12 @@ class Connection:
 
     @property
     def is_open(self) -> bool:
-        return self.name.startswith(_CONNECTION)
+        return self.name.startswith(CONNECTION)
 
     @property
     def connection_id(self) -> str:
         """The gateway's name of an open one."""
-        return self.name.removeprefix(_CONNECTION)
+        return self.name.removeprefix(CONNECTION)
 
     def may_be_shaking_hands(self, at: int) -> bool:
         """It is noted here before its handshake ends, and the gateway does not know it until then."""
@@ -80,7 +81,7 @@ class Connection:
 
 
 def named(connection_id: str) -> str:
-    return _CONNECTION + connection_id
+    return CONNECTION + connection_id
 
 
 def _whole(milliseconds: int) -> int:

@@ -14,7 +14,8 @@ from cardshop.domain.connection import SHOP_FEED, Connection
 from cardshop.domain.errors import Unavailable
 from cardshop.ports import Clock, ConnectionGone, Connections, Line
 
-AT_ONCE = 32  # connections told side by side
+#: Connections told side by side: more than one address may have, so that whoever lets all of his hang leaves room.
+AT_ONCE = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,20 +36,17 @@ class PushChanges:
         Unavailable, once all the others have heard, if one could be neither told nor closed: its terminal would be
         deaf and not know it, so all of this is to be done again.
         """
-        by_feed: dict[str, list[str]] = {SHOP_FEED: [each.message for each in news]}
+        by_feed: dict[str, list[str]] = {}
         for each in news:
             by_feed.setdefault(each.trade_id, []).append(each.message)
+        by_feed[SHOP_FEED] = [each.message for each in news]
         now = self.clock()
-        mail = [
-            (connection, messages)
-            for feed, messages in by_feed.items()
-            for connection in self.connections.of(feed, now)
-            if connection.is_open
-        ]
-        if not mail:
-            return 0
-        with ThreadPoolExecutor(min(AT_ONCE, len(mail))) as pool:
-            outcomes = [pool.submit(self._tell, *each) for each in mail]
+        with ThreadPoolExecutor(AT_ONCE) as pool:  # a buyer's terminals hear while the next feed's are looked up
+            outcomes = [
+                pool.submit(self._tell, connection, messages)
+                for feed, messages in by_feed.items()
+                for connection in self.connections.listening(feed, now)
+            ]
         told = [each.result() for each in outcomes if each.exception() is None]
         if len(told) < len(outcomes):
             failed = next(error for each in outcomes if (error := each.exception()))
