@@ -26,7 +26,7 @@ test: .ready tests/oracles/node_modules/.ready ## everything, from nothing, besi
 flash-sale: .ready ## 2,000 buyers at once for 500 cards, five times, on the engine and on DynamoDB Local
 	@FLASH_SALE="2000 500" $(RUN) -m pytest -q -s tests/contention/test_flash_sale.py -k "hardly or plenty"
 
-bench: .ready ## the figures: speed, cost per order, growth; compared with benchmarks/baseline.json (ARGS="--only cost")
+bench: .ready benchmarks/lighthouse/node_modules/.ready ## the figures: speed, cost per order, growth; compared with benchmarks/baseline.json (ARGS="--only cost")
 	@$(RUN) -m benchmarks $(ARGS)
 
 simulate: .ready ## what the shop would do on AWS at scale: a model against AWS's documented limits, a minute
@@ -38,10 +38,11 @@ faults: .ready ## every crash, repeat and race of every flow, ≈ 30 minutes (CA
 iam: .ready ## take each right from each role in turn and show that its function's own flow fails, ≈ 6 minutes
 	@$(RUN) -m pytest -q -s tests/iam $(ARGS)
 
-check: .ready ## ruff, mypy --strict, sam validate --lint, cfn-lint
+check: .ready ## ruff, mypy --strict, tsc, sam validate --lint, cfn-lint
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
+	@$(RUN) -c "from engine.pages import build; build()"
 	@.venv/bin/cfn-lint template.yaml
 	@SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 PATH="$$PWD/.venv/bin:$$PATH" .venv/bin/sam validate --lint
 
@@ -82,6 +83,12 @@ tests/oracles/node_modules/.ready: tests/oracles/package-lock.json
 	@echo "installing the official SDKs that the tests ask whether they agree"
 	@command -v npm >/dev/null || { echo "npm is missing: install Node.js 20 or newer" >&2; exit 1; }
 	@cd tests/oracles && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+benchmarks/lighthouse/node_modules/.ready: benchmarks/lighthouse/package-lock.json
+	@echo "installing Lighthouse, which says how good the pages are"
+	@command -v npm >/dev/null || { echo "npm is missing: install Node.js 20 or newer" >&2; exit 1; }
+	@cd $(<D) && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
 .PHONY: help demo up down operator-token test flash-sale bench simulate iam check deploy lock .ready

@@ -21,7 +21,7 @@ from benchmarks.stage import Stage
 _FOLDER = Path(__file__).parent
 _RESULTS, _BASELINE = _FOLDER / "results.json", _FOLDER / "baseline.json"
 #: `growth` last: it leaves an engine that is full.
-_PARTS = ("chain", "push", "throughput", "cost", "imports", "cold", "growth")
+_PARTS = ("chain", "push", "throughput", "cost", "imports", "cold", "pages", "growth")
 
 _started = time.monotonic()
 

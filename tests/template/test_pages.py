@@ -122,6 +122,15 @@ def test_a_browser_is_told_to_be_strict() -> None:
     assert (permissions["Header"], opener["Header"]) == ("Permissions-Policy", "Cross-Origin-Opener-Policy")
 
 
+def test_what_can_be_compressed_is() -> None:
+    assert _DEFAULT["Compress"] is _BEHAVIORS["/api/*"]["Compress"] is True
+    assert _DEFAULT["CachePolicyId"] == "658327ea-f89d-4fab-a63d-7e88639e58f6", "CachingOptimized: gzip and Brotli"
+    key = _config("CachePolicy", named(_BEHAVIORS["/api/*"]["CachePolicyId"]))[
+        "ParametersInCacheKeyAndForwardedToOrigin"
+    ]
+    assert key["EnableAcceptEncodingGzip"] is key["EnableAcceptEncodingBrotli"] is True
+
+
 def test_a_name_of_the_shops_own_comes_with_its_certificate() -> None:
     condition, given, otherwise = _DISTRIBUTION["ViewerCertificate"]["Fn::If"]
     assert (condition, otherwise) == ("HasPagesDomain", {"Ref": "AWS::NoValue"})

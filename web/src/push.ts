@@ -39,6 +39,7 @@ const OPENING = 10 * SECOND;
 /** Follow until the answered function is called. */
 export function follow(link: Link): () => void {
   let socket: WebSocket | undefined;
+  let live = false;
   let connecting = false;
   let tries = 0;
   let looks = 0;
@@ -64,22 +65,26 @@ export function follow(link: Link): () => void {
       if (mine !== round || dead(problem)) return;
       looks += 1;
       more = problem instanceof Problem ? problem.retryAfter * SECOND : 0;
-      if (socket?.readyState === WebSocket.OPEN) return drop(); // connected, and yet it cannot know what it missed
+      if (live) return drop(); // connected, and yet it cannot know what it missed
     }
     if (mine === round) lookLater(more);
   };
 
   const lookLater = (least = 0): void => {
     clearTimeout(lookTimer);
-    const live = socket?.readyState === WebSocket.OPEN;
     const pause = Math.max(least, live ? doubtPause(looks) : askPause(looks));
     if (!live) link.mode({ kind: "asking", seconds: Math.round(pause / SECOND) });
     lookTimer = setTimeout(() => void look(), pause);
   };
 
-  const lost = (): void => {
+  const stopLooking = (): void => {
+    clearTimeout(lookTimer);
+    lookTimer = undefined;
     looks = 0;
-    lookLater();
+  };
+
+  const lost = (): void => {
+    if (lookTimer === undefined) lookLater(); // else the looks go on at their own pace
     clearTimeout(connectTimer);
     connectTimer = setTimeout(() => void connect(), reconnectPause(tries++));
   };
@@ -89,6 +94,8 @@ export function follow(link: Link): () => void {
     socket.onopen = socket.onmessage = socket.onclose = null;
     socket.close();
     socket = undefined;
+    if (live) stopLooking();
+    live = false;
     lost();
   };
 
@@ -112,8 +119,9 @@ export function follow(link: Link): () => void {
     const tooLong = setTimeout(() => socket === opening && drop(), OPENING);
     opening.onopen = () => {
       clearTimeout(tooLong);
-      clearTimeout(lookTimer);
-      tries = looks = 0;
+      stopLooking();
+      tries = 0;
+      live = true;
       link.mode({ kind: "live" });
       void look();
     };
@@ -129,9 +137,9 @@ export function follow(link: Link): () => void {
 
   const pause = (): void => {
     round += 1;
-    connecting = false;
+    connecting = live = false;
     clearTimeout(connectTimer);
-    clearTimeout(lookTimer);
+    stopLooking();
     if (socket) {
       socket.onopen = socket.onmessage = socket.onclose = null;
       socket.close();
@@ -143,7 +151,7 @@ export function follow(link: Link): () => void {
     if (ended) return;
     pause();
     if (document.visibilityState === "hidden") return link.mode({ kind: "paused" });
-    tries = looks = 0;
+    tries = 0;
     link.mode({ kind: "connecting" });
     void connect();
   };

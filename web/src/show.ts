@@ -5,14 +5,28 @@ import { language } from "./words";
 
 const locale = () => (language.value === "zh" ? "zh-CN" : "en");
 
-/** `990 CNY` → `¥9.90`; the number of decimals is the currency's own. */
+/** Digits after the point where they are not two, by ISO 4217 as in `domain/money.py`: browsers follow usage instead. */
+const EXPONENTS: Record<string, number> = {
+  ...Object.fromEntries("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(" ").map((each) => [each, 0])),
+  ...Object.fromEntries("BHD IQD JOD KWD LYD OMR TND".split(" ").map((each) => [each, 3])),
+};
+
+export const exponent = (currency: string): number => EXPONENTS[currency] ?? 2;
+
+/** `990 CNY` → `¥9.90`, `100 JPY` → `¥100`. */
 export function money({ minor, currency }: Money): string {
-  const style = { style: "currency", currency, currencyDisplay: "narrowSymbol" } as const;
+  const digits = exponent(currency);
+  const amount = minor / 10 ** digits;
   try {
-    const format = new Intl.NumberFormat(locale(), style);
-    return format.format(minor / 10 ** (format.resolvedOptions().maximumFractionDigits ?? 2));
+    return new Intl.NumberFormat(locale(), {
+      style: "currency",
+      currency,
+      currencyDisplay: "narrowSymbol",
+      minimumFractionDigits: digits,
+      maximumFractionDigits: digits,
+    }).format(amount);
   } catch {
-    return `${(minor / 100).toFixed(2)} ${currency}`;
+    return `${amount.toFixed(digits)} ${currency}`; // no code of three letters
   }
 }
 

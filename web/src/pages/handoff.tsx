@@ -30,7 +30,7 @@ export default function HandOff() {
 
   useEffect(() => {
     const read = () => {
-      code.value = decodeURIComponent(location.hash.slice(1));
+      code.value = decoded(location.hash.slice(1));
       if (!code.value) return;
       history.replaceState(history.state, "", location.pathname);
       void take();
@@ -66,4 +66,13 @@ export default function HandOff() {
       )}
     </>
   );
+}
+
+/** What was not encoded as it should be is no code of ours: the API says so. */
+function decoded(fragment: string): string {
+  try {
+    return decodeURIComponent(fragment);
+  } catch {
+    return fragment;
+  }
 }
