@@ -23,9 +23,9 @@ def house(home: Home) -> House:
     """A shop of its own: other tests put other pages into theirs."""
     outputs = deploy.deploy(home, "storefront", {**shop.LOCAL_PARAMETERS, "RetrySeconds": "0"})
     house = House(home, "storefront", outputs, shop.merchant(home))
-    house.channel("alipay", type="alipay")
     offer = {"offered": True, "title": "支付宝 Alipay"}
-    ok(house.api.put("/admin/channels/alipay/offer", headers=house.operator, json=offer))
+    channel = house.channel(type="alipay")
+    ok(house.api.put(f"/admin/channels/{channel}/offer", headers=house.operator, json=offer))
     pages.upload(Stack(house.stack, partial(deploy.aws, home)), pages.build())
     return house
 
@@ -37,11 +37,17 @@ def playwright() -> Iterator[Playwright]:
         yield playwright
 
 
+@pytest.fixture(scope="session")
+def chromium_path() -> str | None:
+    """The system's own browser, where it is not Playwright's to find."""
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
 @pytest.fixture(scope="module")
-def chromium(playwright: Playwright) -> Iterator[Browser]:
-    """The system's: no other browser looks for `*.localhost` on this machine."""
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    with playwright.chromium.launch(executable_path=found, channel=None if found else "chrome") as browser:
+def chromium(playwright: Playwright, chromium_path: str | None) -> Iterator[Browser]:
+    """No other browser looks for `*.localhost` on this machine."""
+    found = {"executable_path": chromium_path} if chromium_path else {"channel": "chrome"}
+    with playwright.chromium.launch(**found) as browser:  # type: ignore[arg-type]
         yield browser
 
 

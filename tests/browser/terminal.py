@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
-from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Request, Response
+from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Request, Response, expect
+
+from tests.house import House, ok
 
 #: Each state that the page has shown, however short: a change that is pushed may be overtaken by the next at once.
 _REMEMBER_STATES = """
@@ -25,7 +28,6 @@ class Terminal:
         self.troubles: list[str] = []
         self.asked: list[str] = []
         self._foreseen: list[re.Pattern[str]] = []
-        self._unchanged: set[Request] = set()
         context.add_init_script(_REMEMBER_STATES)
         context.on("page", self._watch)
         self.page = context.new_page()
@@ -33,6 +35,12 @@ class Terminal:
     def foresee(self, *patterns: str) -> None:
         """Troubles from now on that are the test's own doing."""
         self._foreseen += map(re.compile, patterns)
+
+    def take_over(self, house: House, placed: dict[str, Any]) -> None:
+        """The order, from whoever placed it, by a link that they hand over."""
+        code = ok(house.act(placed, "handoffs"))["code"]
+        self.page.goto(f"/handoff#{code}")
+        expect(self.page.locator(".order-head .stamp")).to_be_visible()
 
     def button(self, name: str) -> Locator:
         return self.page.get_by_role("button", name=name, exact=True)
@@ -61,11 +69,9 @@ class Terminal:
             self._trouble(f"console: {message.type}: {message.text}")
 
     def _failed(self, request: Request) -> None:
-        if request not in self._unchanged:  # Chromium calls it aborted when nobody reads the body that a 304 has not
+        if request.failure != "net::ERR_ABORTED":  # given up by the page: it was left, or a 304 has no body to read
             self._trouble(f"no answer: {request.method} {request.url}: {request.failure}")
 
     def _answered(self, response: Response) -> None:
-        if response.status == 304:
-            self._unchanged.add(response.request)
         if response.status >= 400:
             self._trouble(f"refused: {response.status} {response.request.method} {response.url}")
