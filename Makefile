@@ -23,6 +23,10 @@ operator-token: .ready ## print a one-hour operator token (STACK=name for a stac
 test: .ready tests/oracles/node_modules/.ready tests/browser/node_modules/.ready ## everything, from nothing, beside a running `make up`
 	@$(RUN) -m pytest
 
+screens: .ready tests/browser/node_modules/.ready ## docs/screens anew: the pages as their tests see them
+	@rm -f docs/screens/*
+	@SCREENS=docs/screens $(RUN) -m pytest -q tests/browser/test_every_page.py
+
 flash-sale: .ready ## 2,000 buyers at once for 500 cards, five times, on the engine and on DynamoDB Local
 	@FLASH_SALE="2000 500" $(RUN) -m pytest -q -s tests/contention/test_flash_sale.py -k "hardly or plenty"
 
@@ -79,9 +83,9 @@ lock: .ready ## resolve the pinned requirements anew
 	@touch $@
 
 tests/%/node_modules/.ready: tests/%/package-lock.json
-	@echo "installing what tests/$* asks for a judgement: official SDKs, axe"
+	@echo "installing what tests/$* asks for a judgement: official SDKs, axe, a reader of QR codes"
 	@command -v npm >/dev/null || { echo "npm is missing: install Node.js 20 or newer" >&2; exit 1; }
 	@cd tests/$* && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
-.PHONY: help demo up down operator-token test flash-sale bench simulate iam check deploy lock .ready
+.PHONY: help demo up down operator-token test screens flash-sale bench simulate iam check deploy lock .ready
