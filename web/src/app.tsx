@@ -4,6 +4,7 @@ import { useSignal } from "@preact/signals";
 import { ErrorBoundary, LocationProvider, Route, Router, lazy } from "preact-iso";
 import { Shop } from "./pages/shop";
 import { Frame } from "./parts/frame";
+import { arrive } from "./parts/heading";
 import { State } from "./parts/state";
 import { t } from "./words";
 
@@ -22,6 +23,7 @@ export function App() {
       <Frame>
         {broken.value ? (
           <State
+            page
             title={t().install}
             action={
               <button type="button" class="button" onClick={() => location.reload()}>
@@ -31,7 +33,7 @@ export function App() {
           />
         ) : (
           <ErrorBoundary onError={() => (broken.value = true)}>
-            <Router onRouteChange={() => document.querySelector("h1")?.focus({ preventScroll: true })}>
+            <Router onRouteChange={arrive}>
               <Route path="/" component={Shop} />
               <Route path="/products/:sku" component={Product} />
               <Route path="/checkout/:sku" component={Checkout} />

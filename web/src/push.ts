@@ -91,8 +91,7 @@ export function follow(link: Link): () => void {
 
   const drop = (): void => {
     if (!socket) return;
-    socket.onopen = socket.onmessage = socket.onclose = null;
-    socket.close();
+    hangUp(socket);
     socket = undefined;
     if (live) stopLooking();
     live = false;
@@ -140,11 +139,8 @@ export function follow(link: Link): () => void {
     connecting = live = false;
     clearTimeout(connectTimer);
     stopLooking();
-    if (socket) {
-      socket.onopen = socket.onmessage = socket.onclose = null;
-      socket.close();
-      socket = undefined;
-    }
+    if (socket) hangUp(socket);
+    socket = undefined;
   };
 
   const resume = (): void => {
@@ -167,6 +163,13 @@ export function follow(link: Link): () => void {
   window.addEventListener("online", resume);
   resume();
   return stop;
+}
+
+/** One that is not open yet is closed as soon as it is: closed before, the browser would complain of it. */
+function hangUp(socket: WebSocket): void {
+  socket.onmessage = socket.onclose = null;
+  socket.onopen = () => socket.close();
+  if (socket.readyState === WebSocket.OPEN) socket.close();
 }
 
 function parsed(data: unknown): Pushed | undefined {
