@@ -24,7 +24,7 @@ from cardshop.api import holders, operators
 
 from faults import template
 from faults.calls import Invocation, Stopped, Wire, images
-from faults.clock import HOUR, MINUTE, clock
+from faults.clock import HOUR, MINUTE, SKEW, clock
 from faults.machine import Machine
 from faults.plan import Plan
 from faults.sources import LiveQueue, Reader, Record
@@ -54,6 +54,14 @@ class Answer:
         return dict(json.loads(self.text))
 
 
+def _way_in(event: Any) -> str:
+    if "resource" in event:
+        return f"{event['httpMethod']} {event['resource']}"
+    if "Records" in event:
+        return str(event["Records"][0]["eventSourceARN"].rpartition(":")[2].partition("/stream")[0])
+    return str(event.get("requestContext", {}).get("eventType", ""))
+
+
 class _Context(LambdaContext):
     def __init__(self, invocation: Invocation) -> None:
         self._invocation = invocation
@@ -77,6 +85,8 @@ class Platform:
         self._last_run = 0
         self.complaints: list[str] = []
         self._looked: dict[str, int] = {}
+        self._off: dict[str, int] = {}  # function → seconds its workers' clock is off
+        self._told_the_time: set[tuple[str, str]] = set()
         self._stack = ExitStack()
         self._stack.enter_context(cloud())
         self.functions = template.functions()
@@ -157,9 +167,11 @@ class Platform:
 
     def invoke(self, function: str, event: Any) -> Outcome:
         assert self.invocation is None, "one at a time"
+        self._set_clock(function, event)
         handler = self._worker(function)
         limit = self.functions[function].limit * 1000
         invocation = self.invocation = Invocation(function, event, clock.now + limit)
+        clock.off = self._off.get(function, 0)
         try:
             with self._environment(function):
                 value = handler(copy.deepcopy(event), _Context(invocation))
@@ -172,21 +184,33 @@ class Platform:
             self.plan.tell(f"{function} raises {error!r}")
             return Outcome(error=type(error).__name__)
         finally:
-            self.invocation = None
+            self.invocation, clock.off = None, 0
         self._warm.discard(function)
         self.plan.tell(f"{function} is stopped: {invocation.stopped}")
         return Outcome(error=invocation.stopped)
+
+    def _set_clock(self, function: str, event: Any) -> None:
+        """Its workers' clock, from the first time on that it is called in this way: by a door, a stream, a queue."""
+        way = function, _way_in(event)
+        if not self.plan.listens or way in self._told_the_time:
+            return
+        self._told_the_time.add(way)
+        match self.plan.at(f"{' '.join(way)}: its clock", "ahead", "behind"):
+            case "ahead":
+                self._off[function] = SKEW
+            case "behind":
+                self._off[function] = -SKEW
 
     def meanwhile(self, invocation: Invocation, seconds: float, *, twin: bool) -> None:
         """The function stands still; others go on, in workers of their own. `twin`: it was started twice."""
         name = f"functions.{invocation.function}"
         module, environment = sys.modules.pop(name), dict(os.environ)
         self._warm.discard(invocation.function)
-        self.invocation = None
+        self.invocation, off, clock.off = None, clock.off, 0
         if twin:
             self.invoke(invocation.function, invocation.event)
         self.wait(seconds)
-        self.invocation = invocation
+        self.invocation, clock.off = invocation, off
         sys.modules[name] = module
         self._warm.add(invocation.function)
         os.environ.clear()

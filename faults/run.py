@@ -186,7 +186,7 @@ GROUPS = {
     "again": ("repeated", "twice", "again", "unheard"),
     "order": ("late", "overtaken", "reversed", "skipped"),
     "race": ("paused", "raced"),
-    "clock": ("provider-ahead", "provider-behind"),
+    "clock": ("ahead", "behind", "provider-ahead", "provider-behind"),
 }
 
 
