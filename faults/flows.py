@@ -288,6 +288,34 @@ def _audit(shop: Shop) -> Ends:
     return [(held, {"closed"}), (sold, {"completed"})]
 
 
+def _listen(shop: Shop) -> Ends:
+    """Two terminals and the shop's own board hear of every change; one leaves before the order is paid."""
+    order = shop.order()
+    stays, leaves, board = shop.listens(order), shop.listens(order), shop.listens(order, "shop")
+    shop.platform.wait(MINUTE)  # no handshake takes so long
+    leaves.leaves()
+    shop.pays(order)
+    shop.waits(order, "delivered", "completed")
+    shop.platform.wait(20 * MINUTE)
+    shop.act(order, "/confirm")
+    shop.waits(order, "completed")
+    for each in (stays, board):
+        each.hears()
+    shop.forgets(stays, board)
+    return [(order, {"completed"})]
+
+
+def _hand_off(shop: Shop) -> Ends:
+    """Ordered here, paid and read there."""
+    order = shop.order()
+    there = shop.hands_over(order)
+    shop.pays(there)
+    shop.waits(there, "delivered", "completed")
+    shop.reads(there)
+    shop.reads(order)
+    return [(order, {"completed"})]
+
+
 FLOWS = {
     flow.name: flow
     for flow in (
@@ -314,5 +342,7 @@ FLOWS = {
         Flow("rush", _rush),
         Flow("by-hand", _by_hand),
         Flow("audit", _audit),
+        Flow("listen", _listen),
+        Flow("hand-off", _hand_off),
     )
 }

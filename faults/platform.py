@@ -25,6 +25,7 @@ from cardshop.api import holders, operators
 from faults import template
 from faults.calls import Invocation, Stopped, Wire, images
 from faults.clock import HOUR, MINUTE, SKEW, clock
+from faults.line import Line
 from faults.machine import Machine
 from faults.plan import Plan
 from faults.sources import LiveQueue, Reader, Record
@@ -58,7 +59,7 @@ def _way_in(event: Any) -> str:
     if "resource" in event:
         return f"{event['httpMethod']} {event['resource']}"
     if "Records" in event:
-        return str(event["Records"][0]["eventSourceARN"].rpartition(":")[2].partition("/stream")[0])
+        return str(event["Records"][0]["eventSourceARN"].partition("/stream/")[0].rpartition(":")[2])
     return str(event.get("requestContext", {}).get("eventType", ""))
 
 
@@ -105,6 +106,7 @@ class Platform:
         for source in sources:
             if source.stream:
                 self._readers.setdefault(table_name(source.stream), []).append(Reader(self, source))
+        self.line = Line(self)
         self.machine = Machine(self, code / "statemachines" / "trade.asl.json")
         self.wire = Wire(self)
 
@@ -298,6 +300,8 @@ class Platform:
     def answer(self, service: str, operation: str, params: dict[str, Any]) -> Any:
         if service == "stepfunctions":
             return self.machine.answer(operation, params)
+        if service == "apigatewaymanagementapi":
+            return self.line.answer(operation, params)
         queue = self.queues[params["QueueUrl"].rpartition("/")[2]]
         match operation:
             case "SendMessage":

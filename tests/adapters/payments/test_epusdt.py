@@ -13,7 +13,7 @@ import pytest
 from cardshop.adapters.payments import outbound, provider
 from cardshop.adapters.payments.epusdt import Epusdt
 from cardshop.adapters.payments.outbound import Answer
-from cardshop.domain.errors import InvalidNotice, InvalidRequest, Unavailable
+from cardshop.domain.errors import InvalidNotice, InvalidRequest, PaymentSpent, Unavailable
 from cardshop.domain.money import Money
 from cardshop.domain.payment import (
     Channel,
