@@ -21,6 +21,7 @@ def main() -> int:
     )
     parser.add_argument("--at", metavar="TEXT", help="only where this goes on: a function, a table, a state")
     parser.add_argument("--one-in", type=int, default=1, metavar="N", help="a sample of the cases, by --seed")
+    parser.add_argument("--one-of-each", action="store_true", help="of every kind of fault in every flow, by --seed")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--first", action="store_true", help="stop at the first case that fails")
     parser.add_argument("--jobs", type=int, default=None, metavar="N", help="cases at a time")

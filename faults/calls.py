@@ -205,7 +205,7 @@ class Wire:
     # ---- what is done
 
     def do(self, client: Any, service: str, operation: str, params: dict[str, Any]) -> Any:
-        if service in {"sqs", "stepfunctions"}:
+        if service in {"apigatewaymanagementapi", "sqs", "stepfunctions"}:
             shape = client.meta.service_model.operation_model(operation).input_shape
             if (report := ParamValidator().validate(params, shape)).has_errors():
                 raise AssertionError(report.generate_report())
@@ -292,7 +292,7 @@ def images(table: str) -> list[dict[str, Any]]:
 
 
 def _about(params: dict[str, Any]) -> str:
-    for name in ("TableName", "QueueUrl", "name", "Name", "SecretId"):
+    for name in ("TableName", "QueueUrl", "name", "Name", "SecretId", "ConnectionId"):
         if name in params:
             return str(params[name]) + (f" {params['IndexName']}" if "IndexName" in params else "")
     if "TransactItems" in params:

@@ -240,9 +240,10 @@ def _reconcile(shop: Shop) -> Ends:
 
 def _last_minute(shop: Shop) -> Ends:
     """Paid two minutes before its window ends, and no notice comes in time: whoever closes it has to ask first."""
+    placed = clock.seconds
     order = shop.order("epay")
     booth, payment = shop.page(order)
-    ends = float(shop.stored(order)["expires_at"]) / 1000
+    ends = min(float(shop.stored(order)["expires_at"]) / 1000, placed + _WINDOW)  # by its own clock, by the machine's
     shop.platform.wait(ends - clock.seconds - 2 * MINUTE)
     booth.pay(payment, notify=False)
     shop.waits(order, "delivered", "completed")
@@ -287,6 +288,34 @@ def _audit(shop: Shop) -> Ends:
     return [(held, {"closed"}), (sold, {"completed"})]
 
 
+def _listen(shop: Shop) -> Ends:
+    """Two terminals and the shop's own board hear of every change; one leaves before the order is paid."""
+    order = shop.order()
+    stays, leaves, board = shop.listens(order), shop.listens(order), shop.listens(order, "shop")
+    shop.platform.wait(MINUTE)  # no handshake takes so long
+    leaves.leaves()
+    shop.pays(order)
+    shop.waits(order, "delivered", "completed")
+    shop.platform.wait(20 * MINUTE)
+    shop.act(order, "/confirm")
+    shop.waits(order, "completed")
+    for each in (stays, board):
+        each.hears()
+    shop.forgets(stays, board)
+    return [(order, {"completed"})]
+
+
+def _hand_off(shop: Shop) -> Ends:
+    """Ordered here, paid and read there."""
+    order = shop.order()
+    there = shop.hands_over(order)
+    shop.pays(there)
+    shop.waits(there, "delivered", "completed")
+    shop.reads(there)
+    shop.reads(order)
+    return [(order, {"completed"})]
+
+
 FLOWS = {
     flow.name: flow
     for flow in (
@@ -313,5 +342,7 @@ FLOWS = {
         Flow("rush", _rush),
         Flow("by-hand", _by_hand),
         Flow("audit", _audit),
+        Flow("listen", _listen),
+        Flow("hand-off", _hand_off),
     )
 }

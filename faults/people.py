@@ -15,6 +15,7 @@ from cardshop.domain.payment import RefundState
 
 from faults.calls import images
 from faults.clock import DAY, HOUR, MINUTE
+from faults.line import Connection
 from faults.platform import Answer, Platform
 from faults.providers import Providers, received, sent_back
 from faults.template import PUBLIC_URL
@@ -25,6 +26,7 @@ from tests.invariants.checker import Snapshot, violations
 SKU, PRICE = "steam-50", 990
 _PATIENCE = 40 * MINUTE  # seconds for which somebody goes on trying
 _RESTS = 3 * HOUR
+_HEARS = 100 * MINUTE  # what comes late comes within that, and no connection has ended
 #: Faults that last longer than a notice is tried again.
 OUTAGES = {"down", "mute"}
 _plain = TypeDeserializer()
@@ -42,6 +44,58 @@ class Order:
     token: str
     channel: str
     payment: dict[str, Any]
+
+
+@dataclass
+class Terminal:
+    """Listens to an order, or to the whole shop; keeps the greatest version, and comes back when it is cut off."""
+
+    shop: Shop
+    order: Order
+    feed: str  # order | shop
+    connection: Connection | None = None
+    read: int = 0  # the order's version when it was last read: what comes after that is pushed
+
+    def ticket(self) -> str:
+        answer = self.shop.manages("POST", "/tickets") if self.feed == "shop" else self.shop.act(self.order, "/tickets")
+        return str(_ok(answer)["ticket"])
+
+    def comes(self, ticket: str | None = None) -> None:
+        """A ticket that is refused leaves it with what it reads."""
+        self.connection = self.shop.platform.line.connect(ticket or self.ticket())
+        self.read = int(_ok(self.shop.act(self.order, "", method="GET"))["version"])
+
+    def leaves(self) -> None:
+        if self.connection is not None:
+            self.shop.platform.line.leave(self.connection)
+
+    @property
+    def misses(self) -> set[int]:
+        """Versions that it knows nothing of: each change is pushed to a connection that has been open since before."""
+        heard = {each["version"] for each in self._heard}
+        return set(range(self.read + 1, int(self.shop.stored(self.order)["version"]) + 1)) - heard
+
+    @property
+    def _heard(self) -> list[dict[str, Any]]:
+        told = self.connection.heard if self.connection is not None else []
+        return [each for each in told if each["trade_id"] == self.order.trade_id]
+
+    def hears(self) -> None:
+        """Until it knows how the order stands; nothing that it was told is untrue."""
+        waited = 0.0
+        while self.misses:
+            if waited > _HEARS:
+                raise Failure(f"a terminal that listens knows nothing of versions {sorted(self.misses)}")
+            if self.connection is None or not self.connection.is_open:
+                self.comes()
+            self.shop.platform.wait(30)
+            waited += 30
+        entries = [each for each in self.shop.table("TimelineTable") if each["trade_id"] == self.order.trade_id]
+        true = {each["entry"]: (each["what"], each["status"]) for each in entries}
+        for each in self._heard:
+            entry = f"EVENT#{each['version']:06}"
+            if true.get(entry, each) != (each["change"]["what"], each["status"]):
+                raise Failure(f"version {each['version']} was pushed as {each['status']}, it is {true[entry]}")
 
 
 @dataclass
@@ -129,6 +183,51 @@ class Shop:
         booth, payment = self.page(order)
         if not booth.pay(payment, notify=notify):
             raise Failure("it cannot be paid")
+
+    def listens(self, order: Order, feed: str = "order") -> Terminal:
+        """With its own ticket, which somebody else has seen and tries as well."""
+        terminal = Terminal(self, order, feed)
+        ticket, line = terminal.ticket(), self.platform.line
+        others: list[Connection | None] = []
+        self.platform.at(0.1, lambda: others.append(line.connect(ticket)))
+        terminal.comes(ticket)
+        self.platform.wait(1)
+        if terminal.connection is not None and any(others):
+            raise Failure("one ticket let two in")
+        for other in others:
+            if other is not None:
+                line.leave(other)
+        return terminal
+
+    def forgets(self, *terminals: Terminal) -> None:
+        """All places of connections but these are given up: nobody listens there."""
+        waited, kept = 0.0, {each.connection.name for each in terminals if each.connection is not None}
+        while any(
+            each["name"].startswith("CONNECTION#") and each["name"].partition("#")[2] not in kept
+            for each in self.table("ConnectionsTable")
+        ):
+            if waited > _HEARS:
+                raise Failure("a connection that is gone keeps its place")
+            self.platform.wait(30)
+            waited += 30
+
+    def hands_over(self, order: Order) -> Order:
+        """To another terminal, by a code that a third one brings at the same time: one of them is let in."""
+        for _ in range(5):
+            let_in = [each for each in self._bring(_ok(self.act(order, "/handoffs"))["code"]) if each.status == 200]
+            if len(let_in) > 1:
+                raise Failure("one code let two in")
+            if let_in:
+                return Order(order.trade_id, let_in[0].json["token"], order.channel, order.payment)
+        raise Failure("no code lets anybody in")
+
+    def _bring(self, code: str) -> list[Answer]:
+        body = json.dumps({"code": code, "terminal": "mobile"}).encode()
+        answers: list[Answer] = []
+        self.platform.at(0.1, lambda: answers.append(self.platform.call("POST", f"{PUBLIC_URL}/handoffs", None, body)))
+        answers.append(self.send("POST", "/handoffs", body))
+        self.platform.wait(1)
+        return answers
 
     def waits(self, order: Order, *statuses: str, patience: float = _RESTS) -> str:
         """Until it is in one of these; the state it is in then."""

@@ -17,29 +17,29 @@ class Plan:
         self._branch = branch
         self._tell = tell
         self._number = 0
-        self._listens = False
+        self.listens = False
         self.calls = 0
         self.case: str | None = None  # what has gone wrong
         self.kind: str | None = None
 
     def begin(self) -> None:
         """What came before this belonged to the setting up."""
-        self._listens = True
+        self.listens = True
 
     def end(self) -> None:
         """What comes now is the examination."""
-        self._listens = False
+        self.listens = False
 
     def at(self, what: str, *kinds: str) -> str | None:
         """What goes wrong here, if this is where it does."""
-        self.tell(f"{what} [{', '.join(kinds)}]" if self._listens else what, self._number + 1)
-        if not self._listens or not kinds:
+        self.tell(f"{what} [{', '.join(kinds)}]" if self.listens else what, self._number + 1)
+        if not self.listens or not kinds:
             return None
         self._number += 1
         for kind in kinds:
             case = f"{self._flow}:{kind}:{self._number}"
             if self._branch(case, what):
-                self._listens = False
+                self.listens = False
                 self.case, self.kind = case, kind
                 self.tell(f"-> {kind}", self._number)
                 return kind

@@ -24,7 +24,8 @@ from cardshop.api import holders, operators
 
 from faults import template
 from faults.calls import Invocation, Stopped, Wire, images
-from faults.clock import HOUR, MINUTE, clock
+from faults.clock import HOUR, MINUTE, SKEW, clock
+from faults.line import Line
 from faults.machine import Machine
 from faults.plan import Plan
 from faults.sources import LiveQueue, Reader, Record
@@ -54,6 +55,14 @@ class Answer:
         return dict(json.loads(self.text))
 
 
+def _way_in(event: Any) -> str:
+    if "resource" in event:
+        return f"{event['httpMethod']} {event['resource']}"
+    if "Records" in event:
+        return str(event["Records"][0]["eventSourceARN"].partition("/stream/")[0].rpartition(":")[2])
+    return str(event.get("requestContext", {}).get("eventType", ""))
+
+
 class _Context(LambdaContext):
     def __init__(self, invocation: Invocation) -> None:
         self._invocation = invocation
@@ -77,6 +86,8 @@ class Platform:
         self._last_run = 0
         self.complaints: list[str] = []
         self._looked: dict[str, int] = {}
+        self._off: dict[str, int] = {}  # function → seconds its workers' clock is off
+        self._told_the_time: set[tuple[str, str]] = set()
         self._stack = ExitStack()
         self._stack.enter_context(cloud())
         self.functions = template.functions()
@@ -95,6 +106,7 @@ class Platform:
         for source in sources:
             if source.stream:
                 self._readers.setdefault(table_name(source.stream), []).append(Reader(self, source))
+        self.line = Line(self)
         self.machine = Machine(self, code / "statemachines" / "trade.asl.json")
         self.wire = Wire(self)
 
@@ -157,9 +169,11 @@ class Platform:
 
     def invoke(self, function: str, event: Any) -> Outcome:
         assert self.invocation is None, "one at a time"
+        self._set_clock(function, event)
         handler = self._worker(function)
         limit = self.functions[function].limit * 1000
         invocation = self.invocation = Invocation(function, event, clock.now + limit)
+        clock.off = self._off.get(function, 0)
         try:
             with self._environment(function):
                 value = handler(copy.deepcopy(event), _Context(invocation))
@@ -172,21 +186,33 @@ class Platform:
             self.plan.tell(f"{function} raises {error!r}")
             return Outcome(error=type(error).__name__)
         finally:
-            self.invocation = None
+            self.invocation, clock.off = None, 0
         self._warm.discard(function)
         self.plan.tell(f"{function} is stopped: {invocation.stopped}")
         return Outcome(error=invocation.stopped)
+
+    def _set_clock(self, function: str, event: Any) -> None:
+        """Its workers' clock, from the first time on that it is called in this way: by a door, a stream, a queue."""
+        way = function, _way_in(event)
+        if not self.plan.listens or way in self._told_the_time:
+            return
+        self._told_the_time.add(way)
+        match self.plan.at(f"{' '.join(way)}: its clock", "ahead", "behind"):
+            case "ahead":
+                self._off[function] = SKEW
+            case "behind":
+                self._off[function] = -SKEW
 
     def meanwhile(self, invocation: Invocation, seconds: float, *, twin: bool) -> None:
         """The function stands still; others go on, in workers of their own. `twin`: it was started twice."""
         name = f"functions.{invocation.function}"
         module, environment = sys.modules.pop(name), dict(os.environ)
         self._warm.discard(invocation.function)
-        self.invocation = None
+        self.invocation, off, clock.off = None, clock.off, 0
         if twin:
             self.invoke(invocation.function, invocation.event)
         self.wait(seconds)
-        self.invocation = invocation
+        self.invocation, clock.off = invocation, off
         sys.modules[name] = module
         self._warm.add(invocation.function)
         os.environ.clear()
@@ -273,6 +299,8 @@ class Platform:
     def answer(self, service: str, operation: str, params: dict[str, Any]) -> Any:
         if service == "stepfunctions":
             return self.machine.answer(operation, params)
+        if service == "apigatewaymanagementapi":
+            return self.line.answer(operation, params)
         queue = self.queues[params["QueueUrl"].rpartition("/")[2]]
         match operation:
             case "SendMessage":

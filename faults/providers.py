@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from cardshop.adapters.payments import outbound
 
-from faults.clock import MINUTE, Skewed, clock
+from faults.clock import MINUTE, SKEW, Skewed, clock
 from simulators import booth, stripe
 from simulators.booth import Booth, Outgoing, Payment, Request, Telling
 from tests.channels import epay
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from faults.platform import Platform
 
 EPAY_HOST, STRIPE_HOST = "pay.example.com", "api.stripe.com"
-SKEW = 10 * MINUTE
 _OUTAGE = 10 * MINUTE
 _TAKES = 0.1  # seconds a call takes
 _TIMES_OUT = 5.0

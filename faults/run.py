@@ -29,6 +29,7 @@ from faults.platform import Platform
 from faults.providers import Providers
 
 Branch = Callable[[str, str], bool]
+Wanted = Callable[[str, str, argparse.Namespace], bool]
 _HANGS = 300  # seconds after which a case is given up
 _SHOWN = 40
 
@@ -90,7 +91,8 @@ def cases(given: argparse.Namespace) -> int:
     flows = [FLOWS[name] for name in given.flow or FLOWS]
     for flow in flows:
         started = time.perf_counter()
-        of_flow = _all(flow, given, lambda case, what: _is_wanted(case, what, given))
+        wanted = _one_of_each_kind(flow, given) if given.one_of_each else _is_wanted
+        of_flow = _all(flow, given, wanted)
         failed = sum(bool(each.found) for each in of_flow)
         seconds = time.perf_counter() - started
         print(f"{flow.name}: {len(of_flow) - 1} cases, {failed} failed, {seconds:.0f} s", flush=True)
@@ -98,6 +100,8 @@ def cases(given: argparse.Namespace) -> int:
         if given.first and failed:
             break
     print(f"\n{table(results)}\n")
+    if never := {kind for kinds in GROUPS.values() for kind in kinds} - {each.case.split(":")[1] for each in results}:
+        print(f"not played: {', '.join(sorted(never))}\n")
     for each in [each for each in results if each.found][:_SHOWN]:
         print(f"make faults CASE={each.case}")
         print("".join(f"    {what}\n" for what in each.found[:6]), end="")
@@ -112,7 +116,33 @@ def _is_wanted(case: str, what: str, given: argparse.Namespace) -> bool:
     _, kind, _ = case.split(":")
     if (given.kind and kind not in given.kind) or (given.at or "") not in what:
         return False
-    return int.from_bytes(hashlib.sha256(f"{given.seed} {case}".encode()).digest()[:4]) % int(given.one_in) == 0
+    return _lot(case, given) % int(given.one_in) == 0
+
+
+def _lot(case: str, given: argparse.Namespace) -> int:
+    return int.from_bytes(hashlib.sha256(f"{given.seed} {case}".encode()).digest()[:4])
+
+
+def _one_of_each_kind(flow: Flow, given: argparse.Namespace) -> Wanted:
+    """By lot, among all cases that there are: they are known once the flow has been run."""
+    there: dict[str, list[str]] = {}
+
+    def only_told(case: str, what: str, given: argparse.Namespace) -> bool:
+        if _is_wanted(case, what, given):
+            there.setdefault(case.split(":")[1], []).append(case)
+        return False
+
+    read, write = os.pipe()
+    if os.fork() == 0:
+        _run(flow, given.code, lambda case, what: only_told(case, what, given))
+        drawn = [min(cases, key=lambda case: _lot(case, given)) for cases in there.values()]
+        os.write(write, json.dumps(drawn).encode())
+        os._exit(0)
+    os.close(write)
+    with os.fdopen(read) as answer:
+        names = frozenset(json.loads(answer.read() or "[]"))
+    os.wait()
+    return lambda case, what, given: case in names
 
 
 def _one(case: str, code: Path) -> int:
@@ -125,11 +155,13 @@ def _one(case: str, code: Path) -> int:
     return 1 if result.found or not reached else 0
 
 
-def _all(flow: Flow, given: argparse.Namespace, wanted: Branch) -> list[Result]:
+def _all(flow: Flow, given: argparse.Namespace, wanted: Wanted) -> list[Result]:
     """The flow and its cases, in a process of their own: this one knows nothing of any shop."""
     copies = Copies(1, lambda case, what: True)
     if copies.branch(f"{flow.name}::"):
-        _of_flow(flow, given.code, Copies(given.jobs or os.cpu_count() or 1, wanted, given.first), copies)
+        most = given.jobs or os.cpu_count() or 1
+        cases = Copies(most, lambda case, what: wanted(case, what, given), given.first)
+        _of_flow(flow, given.code, cases, copies)
     read = next(iter(copies._running.values()))[1]
     with os.fdopen(read) as answer:
         found = [Result(**json.loads(line)) for line in answer]
@@ -186,7 +218,7 @@ GROUPS = {
     "again": ("repeated", "twice", "again", "unheard"),
     "order": ("late", "overtaken", "reversed", "skipped"),
     "race": ("paused", "raced"),
-    "clock": ("provider-ahead", "provider-behind"),
+    "clock": ("ahead", "behind", "provider-ahead", "provider-behind"),
 }
 
 

@@ -68,7 +68,6 @@ FORGERIES: dict[str, Forge] = {
     "another scheme": lambda key, aud: f"Basic {jwt.encode(claims(aud), key.key, headers={'kid': key.kid})}",
     "expired": lambda key, aud: _signed(key, claims(aud, exp=int(time.time()) - 60)),
     "without an end": lambda key, aud: _signed(key, claims(aud, exp=None)),
-    "issued in the future": lambda key, aud: _signed(key, claims(aud, iat=int(time.time()) + 3600)),
     "for nobody": lambda key, aud: _signed(key, claims(aud, sub=None)),
     "for a number": lambda key, aud: _signed(key, claims(aud, sub=5)),
     "another audience": lambda key, aud: _signed(key, claims("operator" if aud == "order" else "order")),
@@ -141,13 +140,17 @@ def test_a_token_from_before_a_rotation_is_still_good(shop: Deployed) -> None:
     assert shop.call("view_order", shop.as_holder(HOLDER_CALLS["view_order"])).status == 200
 
 
-def test_a_clock_a_moment_behind_refuses_nobody(shop: Deployed) -> None:
+@pytest.mark.parametrize("minutes", [10, -10])
+def test_a_token_is_good_whatever_the_clock_of_whoever_issued_it(shop: Deployed, minutes: int) -> None:
+    """Another worker's may be off: when a token ends is checked, not when it began."""
     shop.order(placed())
-    token = tokens.issue(shop.order_keys, audience="order", subject=TRADE_ID, lifetime=60, now=lambda: time.time() + 3)
-    assert (
-        shop.call("view_order", with_header(HOLDER_CALLS["view_order"], "Authorization", f"Bearer {token}")).status
-        == 200
-    )
+
+    def clock() -> float:
+        return time.time() + minutes * 60
+
+    token = tokens.issue(shop.order_keys, audience="order", subject=TRADE_ID, lifetime=3600, now=clock)
+    asked = with_header(HOLDER_CALLS["view_order"], "Authorization", f"Bearer {token}")
+    assert shop.call("view_order", asked).status == 200
 
 
 def test_a_refused_token_is_not_logged(shop: Deployed, logs: Logs) -> None:

@@ -13,7 +13,15 @@ from typing import Any, TypeVar, cast
 
 from cardshop.domain.card import Card, Pool
 from cardshop.domain.connection import Connection
-from cardshop.domain.errors import Changed, Confirming, InvalidNotice, InvalidRequest, NotFound, Unavailable
+from cardshop.domain.errors import (
+    Changed,
+    Confirming,
+    InvalidNotice,
+    InvalidRequest,
+    NotFound,
+    PaymentSpent,
+    Unavailable,
+)
 from cardshop.domain.holding import Holding
 from cardshop.domain.money import Money
 from cardshop.domain.order import SHOP, Change, Order
@@ -436,6 +444,7 @@ class Bank(Provider):
         self.asked_back: list[str] = []  # refunds, each time that it was asked for one
         self.traces: dict[str, str] = {}  # payment id, by its own number
         self.sessions = False  # whether it gives payments numbers of its own
+        self.spent: set[str] = set()  # payments that it has, and cannot say how they are paid
 
     def terms(self, channel: Channel) -> Terms:
         return self.takes
@@ -450,6 +459,8 @@ class Bank(Provider):
 
     def create_payment(self, channel: Channel, request: PaymentRequest) -> PaymentSession:
         self._answer(request.payment_id)
+        if request.payment_id in self.spent and request.session_ref is None:
+            raise PaymentSpent("it is there already")
         amount = f"{request.amount.decimal()} {request.amount.currency}"
         return PaymentSession(
             redirect_url=f"https://bank.example/{request.payment_id}?pay={amount}&for={request.name}"

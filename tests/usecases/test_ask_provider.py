@@ -47,6 +47,14 @@ def test_an_answer_without_a_payment_is_no_money(shop: Shop, ask: AskProvider) -
     assert ask(placed()).paid == []
 
 
+def test_what_failed_and_what_went_back_is_told(shop: Shop, ask: AskProvider) -> None:
+    shop.bank.books[PAYMENT_ID] = PaymentEvent(PAYMENT_ID, EventKind.FAILED)
+    shop.bank.books[SECOND_ID] = PaymentEvent(SECOND_ID, EventKind.REFUNDED)
+    answers = ask(placed().reopened("epay", BUYER, NOW))
+    assert [said.kind for said in answers.ended] == [EventKind.FAILED, EventKind.REFUNDED]
+    assert answers.paid == []
+
+
 def test_paid_without_an_amount_is_no_answer(shop: Shop, ask: AskProvider) -> None:
     """Nobody closes an order of which it may be that it is paid."""
     shop.bank.books[PAYMENT_ID] = PaymentEvent(PAYMENT_ID, EventKind.PAID, None, None)

@@ -555,6 +555,63 @@ def test_a_part_that_went_back_before_its_notice_came_leaves_an_order_that_is_pa
     assert shop.machine.woken == [TOKEN]
 
 
+# ---- a refund that was done, and then was not
+
+
+def refused(ref: str = "re_1") -> RefundWord:
+    return RefundWord(RefundState.REFUSED, f"{PAYMENT_ID}r01", ref)
+
+
+def refunded(till: Till) -> Order:
+    word = RefundWord(RefundState.DONE, f"{PAYMENT_ID}r01", "re_1")
+    return till.changes(
+        paid,
+        delivered,
+        refunding,
+        lambda order: order.refund_told(PAYMENT_ID, word, NOW),
+        lambda order: order.gone(NOW),
+    )
+
+
+def test_a_refund_that_failed_after_it_was_done_is_an_operators_task(shop: Shop, till: Till) -> None:
+    """The buyer has no money, the provider has it: the order stays refunded, and somebody sends it by hand."""
+    assert refunded(till).status is Status.REFUNDED
+    shop.bank.sends = RefundState.REFUSED
+    assert till.hears(EventKind.REFUNDED, refund=refused()) is Outcome.RETURNED
+    order = till.order
+    assert (order.status, [each.state for each in order.payments[0].refunds]) == (
+        Status.REFUNDED,
+        [RefundState.BY_HAND],
+    )
+    assert [each.payment_id for each in order.tasks] == [PAYMENT_ID]
+    assert (order.last_change.what, order.due_at) == ("refund_by_hand", NOW)
+    sent = order.refund_told(PAYMENT_ID, RefundWord(RefundState.DONE, f"{PAYMENT_ID}r01", "wallet-1"), NOW)
+    assert (sent.tasks, sent.payments[0].not_gone) == ([], 0)
+
+
+def test_that_a_done_refund_failed_is_believed_only_if_the_provider_says_so(shop: Shop, till: Till) -> None:
+    before = refunded(till)
+    till.hears(EventKind.REFUNDED, refund=refused())
+    assert till.order == before, "the bank says that it is done: an old word"
+
+
+def test_that_a_refund_failed_which_somebody_has_sent_by_hand_since_is_an_old_word(shop: Shop, till: Till) -> None:
+    before = refunded(till)
+    shop.bank.sends = RefundState.REFUSED
+    till.hears(EventKind.REFUNDED, refund=refused("another number"))
+    assert till.order == before
+
+
+def test_a_refund_that_failed_after_it_was_done_is_heard_later_while_the_provider_is_down(
+    shop: Shop, till: Till
+) -> None:
+    before = refunded(till)
+    shop.bank.down = True
+    with pytest.raises(Unavailable):
+        till.hears(EventKind.REFUNDED, refund=refused())
+    assert till.order == before
+
+
 @pytest.mark.parametrize("kind", [EventKind.REFUNDED, EventKind.FAILED])
 @pytest.mark.parametrize("word", [done(990), done(total=990), done()])
 def test_money_that_the_books_have_no_more_came_and_went(

@@ -9,6 +9,7 @@ from cardshop.domain.errors import (
     ChannelCannotTake,
     NotFound,
     NotPayable,
+    PaymentSpent,
     TooManyPayments,
     Unavailable,
     UnknownChannel,
@@ -16,7 +17,7 @@ from cardshop.domain.errors import (
 )
 from cardshop.domain.money import Money
 from cardshop.domain.order import Actor, Order
-from cardshop.domain.payment import Channel, Payment, PaymentState, payment_id
+from cardshop.domain.payment import Channel, Payment, PaymentRequest, PaymentSession, PaymentState, payment_id
 from cardshop.domain.trade import Status
 from cardshop.usecases.open_payment import OpenPayment
 from cardshop.usecases.pay_order import PayOrder
@@ -54,6 +55,44 @@ def test_the_payment_that_is_open_already_is_paid_in_the_same_way_again(shop: Sh
     assert pay(TRADE_ID, "epay", BUYER)[1].payment_id == PAYMENT_ID
     assert shop.orders.by_id[TRADE_ID] == stored
     assert pay(TRADE_ID, "other", BUYER) == pay(TRADE_ID, "other", BUYER)
+    assert len(shop.orders.by_id[TRADE_ID].payments) == 2
+
+
+def test_a_payment_that_nobody_can_be_told_how_to_pay_gives_way_to_another(shop: Shop, pay: PayOrder) -> None:
+    """Given a provider whose answer got lost, should money come of the first all the same, it is taken."""
+    shop.orders.put(placed())
+    shop.bank.spent.add(PAYMENT_ID)
+    order, payment, session = pay(TRADE_ID, "epay", BUYER)
+    assert (payment.payment_id, order.status) == (SECOND_ID, Status.PENDING_PAYMENT)
+    assert [each.state for each in order.payments] == [PaymentState.FAILED, PaymentState.OPEN]
+    assert SECOND_ID in (session.redirect_url or "")
+    assert pay(TRADE_ID, "epay", BUYER)[1].payment_id == SECOND_ID
+    assert order.settled(PAYMENT_ID, PRICE, "ref", NOW).status is Status.PAID
+
+
+def test_a_payment_that_somebody_else_has_opened_meanwhile_does_not_give_way(
+    shop: Shop, pay: PayOrder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given two who ask at once, whom the provider answers first, the other is told the same page."""
+    order = shop.orders.put(placed())
+    opens = shop.bank.create_payment
+
+    def faster(channel: Channel, request: PaymentRequest) -> PaymentSession:
+        if not shop.bank.spent:
+            shop.bank.spent.add(PAYMENT_ID)
+            shop.orders.note_session(order, replace(order.payments[0], session_ref="theirs"))
+        return opens(channel, request)
+
+    monkeypatch.setattr(shop.bank, "create_payment", faster)
+    assert pay(TRADE_ID, "epay", BUYER)[1].payment_id == PAYMENT_ID
+    assert len(shop.orders.by_id[TRADE_ID].payments) == 1
+
+
+def test_a_provider_that_has_every_number_already_is_asked_twice_at_a_time(shop: Shop, pay: PayOrder) -> None:
+    shop.orders.put(placed())
+    shop.bank.spent |= {PAYMENT_ID, SECOND_ID}
+    with pytest.raises(PaymentSpent):
+        pay(TRADE_ID, "epay", BUYER)
     assert len(shop.orders.by_id[TRADE_ID].payments) == 2
 
 

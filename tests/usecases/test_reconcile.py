@@ -116,6 +116,10 @@ def awaiting(trade_id: str = TRADE_ID) -> Order:
     return paid(placed(trade_id=trade_id, held=())).short_of_cards(NOW, SKU)
 
 
+def the_status(shop: Shop, *orders: Order) -> list[Status]:
+    return [shop.orders.by_id[each.trade_id].status for each in orders]
+
+
 def states(order: Order) -> list[str]:
     return [payment.state.value for payment in order.payments]
 
@@ -335,6 +339,92 @@ def test_an_order_that_awaits_stock_is_filled_from_what_is_for_sale(shop: Shop, 
     assert (order.status, order.has_its_cards) == (Status.DELIVERED, True)
     assert (len(shop.stock.card_ids), shop.machine.woken) == (1, [TOKEN])
     assert (report.counts["filled"], report.counts["awaiting_stock"]) == (1, 0)
+
+
+def test_whoever_has_waited_longest_gets_the_card_whose_turn_ever_it_is_to_be_looked_at(
+    shop: Shop, reconcile: Reconcile
+) -> None:
+    old, new = replace(awaiting(IDS[1]), created_at=NOW - 1), due(shop, awaiting(IDS[0]))
+    shop.orders.put(replace(old, due_at=shop.clock.now + 1))
+    stocked(shop, 1)
+    report = reconcile()
+    assert the_status(shop, old, new) == [Status.DELIVERED, Status.AWAITING_STOCK]
+    assert (report.counts["filled"], report.counts["awaiting_stock"]) == (1, 1)
+    stocked(shop, 1)
+    shop.clock.now += looks.SOON
+    reconcile()
+    assert the_status(shop, old, new) == [Status.DELIVERED, Status.DELIVERED]
+
+
+def test_an_older_order_that_wants_more_than_there_is_or_is_in_trouble_holds_up_nobody(
+    shop: Shop, reconcile: Reconcile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = shop.orders.put(replace(awaiting(IDS[1]), created_at=NOW - 1))
+    new = due(shop, awaiting(IDS[0]))
+    stocked(shop, 1)
+    records = shop.orders.record
+
+    def of_the_new_one(before: Order, after: Order) -> Order:
+        if before.trade_id == old.trade_id:
+            raise Unavailable("the store did not answer")
+        return records(before, after)
+
+    monkeypatch.setattr(shop.orders, "record", of_the_new_one)
+    report = reconcile()
+    assert the_status(shop, old, new) == [Status.AWAITING_STOCK, Status.DELIVERED]
+    assert report.errors == [(old.trade_id, "unavailable")]
+
+
+def test_a_run_that_has_no_time_left_gives_nobody_what_an_older_order_waits_for(
+    shop: Shop, reconcile: Reconcile
+) -> None:
+    old = shop.orders.put(replace(awaiting(IDS[1]), created_at=NOW - 1))
+    new = due(shop, awaiting(IDS[0]))
+    stocked(shop, 1)
+    left = iter([True, False, False])
+    reconcile(lambda: next(left))
+    assert the_status(shop, old, new) == [Status.AWAITING_STOCK, Status.AWAITING_STOCK]
+
+
+# ---- payments that end without a notice ----
+
+
+def test_a_payment_that_failed_ends_the_order_and_its_machine_closes_it(shop: Shop, reconcile: Reconcile) -> None:
+    due(shop, placed(), waits=True)
+    shop.bank.books[PAYMENT_ID] = PaymentEvent(PAYMENT_ID, EventKind.FAILED)
+    report = reconcile()
+    order = shop.orders.by_id[TRADE_ID]
+    assert (order.status, states(order)) == (Status.PAYMENT_FAILED, ["failed"])
+    assert shop.machine.failed == [(TOKEN, PAYMENT_FAILED)]
+    assert report.counts["ended"] == 1
+
+
+def test_a_payment_that_failed_beside_an_open_one_is_that_payments_alone(shop: Shop, reconcile: Reconcile) -> None:
+    due(shop, placed().reopened("epay", BUYER, NOW), waits=True)
+    shop.bank.books[PAYMENT_ID] = PaymentEvent(PAYMENT_ID, EventKind.FAILED)
+    reconcile()
+    order = shop.orders.by_id[TRADE_ID]
+    assert (order.status, states(order)) == (Status.PENDING_PAYMENT, ["failed", "open"])
+
+
+def test_a_payment_that_failed_is_no_news_of_a_closed_order(shop: Shop, reconcile: Reconcile) -> None:
+    before = due(shop, placed().closed(NOW))
+    shop.bank.books[PAYMENT_ID] = PaymentEvent(PAYMENT_ID, EventKind.FAILED)
+    assert reconcile().counts["ended"] == 0
+    assert shop.orders.by_id[TRADE_ID].version == before.version
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_money_that_was_sent_back_at_the_providers_desk_came_and_went(
+    shop: Shop, reconcile: Reconcile, closed: bool
+) -> None:
+    due(shop, placed().closed(NOW) if closed else placed())
+    shop.bank.books[PAYMENT_ID] = PaymentEvent(PAYMENT_ID, EventKind.REFUNDED)
+    assert reconcile().counts["ended"] == 1
+    order = shop.orders.by_id[TRADE_ID]
+    assert states(order) == ["refunded"]
+    assert order.status is (Status.CLOSED if closed else Status.PENDING_PAYMENT)
+    assert order.last_change.what == "payment_refunded"
 
 
 def test_an_order_that_still_awaits_stock_is_counted_and_looked_at_again(shop: Shop, reconcile: Reconcile) -> None:

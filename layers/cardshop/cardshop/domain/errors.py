@@ -127,6 +127,10 @@ class Unavailable(ShopError):
     code, status, title = "unavailable", 503, "依赖服务暂不可用 A dependency is unavailable, try again"
 
 
+class PaymentSpent(Unavailable):
+    """The provider has it already and cannot say how it is paid: only another payment can be."""
+
+
 class Confirming(Unavailable):
     """Money is on its way and not in yet: the payment cannot be closed, and is not paid. It is worth waiting for."""
 

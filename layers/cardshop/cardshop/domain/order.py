@@ -196,11 +196,17 @@ class Order:
         named = Counter(card.pool.sku for card in self.cards)
         return self.status in HOLDS_CARDS and named == Counter(self.wanted)
 
-    def reopened(self, channel: str, actor: Actor, at: int, way: str | None = None) -> Order:
-        """One more payment, of what is due, through this channel (and in this way, if it is bound to one)."""
+    def reopened(
+        self, channel: str, actor: Actor, at: int, way: str | None = None, instead_of: Payment | None = None
+    ) -> Order:
+        """One more payment, of what is due, through this channel (and in this way, if it is bound to one).
+
+        `instead_of`: one that nobody can be told how to pay. Should money come of it all the same, it is taken.
+        """
         number = payment_id(self.trade_id, len(self.payments) + 1)
         payment = Payment(number, channel, self.amount_due, PaymentState.OPEN, way=way)
-        return self._changed(at, actor, what="payment_opened", payments=(*self.payments, payment))
+        before = self.payments if instead_of is None else self._with(replace(instead_of, state=PaymentState.FAILED))
+        return self._changed(at, actor, what="payment_opened", payments=(*before, payment))
 
     def settled(
         self,
@@ -307,6 +313,16 @@ class Order:
         if not news:
             return self
         return self._moved([told], at, actor, f"refund_{RefundState.DONE if RefundState.DONE in news else news[0]}")
+
+    def refund_undone(self, payment_id: str, refund_id: str, at: int) -> Order:
+        """It was done, and its money has come back to the shop: somebody's task, also of an order that is refunded."""
+        payment = self.payment(payment_id)
+        if payment is None or not any(_is_done(each, refund_id) for each in payment.refunds):
+            return self
+        back = (
+            replace(each, state=RefundState.BY_HAND) if _is_done(each, refund_id) else each for each in payment.refunds
+        )
+        return self._moved([payment.with_refunds(tuple(back))], at, PROVIDER, f"refund_{RefundState.BY_HAND}")
 
     def came_and_went(self, payment_id: str, at: int) -> Order:
         """The provider sent it back before anybody here heard that it had come."""
@@ -436,9 +452,13 @@ def _let_be(payment: Payment, waiting: Collection[Refund]) -> Payment:
     return payment.with_refunds(tuple(refunds))
 
 
+def _is_done(refund: Refund, refund_id: str) -> bool:
+    return refund.refund_id == refund_id and refund.state is RefundState.DONE
+
+
 def _of_one(payment: Payment, word: RefundWord) -> Payment:
     """What is said of one refund: of ours, or of one that somebody made at the provider."""
-    known = _meant(payment, word)
+    known = payment.meant(word)
     if known is None:
         there = word.state is RefundState.DONE and word.total is None and word.amount is not None
         return _made_there(payment, word.amount, word.provider_ref) if there else payment
@@ -466,13 +486,6 @@ def _of_all(payment: Payment, word: RefundWord) -> Payment:
     elif not ours or news >= min(ours):
         return payment
     return _made_there(payment, replace(word.total, minor=news), word.provider_ref)
-
-
-def _meant(payment: Payment, word: RefundWord) -> Refund | None:
-    """Our number of it decides; the provider's may be that of the payment."""
-    ours = [each for each in payment.refunds if each.refund_id == word.refund_id]
-    named = [each for each in payment.refunds if each.provider_ref is not None]
-    return next(iter(ours or [each for each in named if each.provider_ref == word.provider_ref]), None)
 
 
 def _made_there(payment: Payment, amount: Money | None, provider_ref: str | None) -> Payment:

@@ -116,6 +116,12 @@ class Payment:
     def by_hand(self) -> list[Refund]:
         return [refund for refund in self.refunds if refund.state is RefundState.BY_HAND]
 
+    def meant(self, word: RefundWord) -> Refund | None:
+        """Which of its refunds: our number of it decides; the provider's may be that of the payment."""
+        ours = [each for each in self.refunds if each.refund_id == word.refund_id]
+        named = [each for each in self.refunds if each.provider_ref is not None]
+        return next(iter(ours or [each for each in named if each.provider_ref == word.provider_ref]), None)
+
     def with_refunds(self, refunds: tuple[Refund, ...]) -> Payment:
         """Refunding while one is under way, refunded when all has gone, else what it was.
 

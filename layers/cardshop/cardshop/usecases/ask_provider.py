@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from cardshop.domain.errors import Confirming, Unavailable
 from cardshop.domain.order import Order
-from cardshop.domain.payment import Payment, PaymentEvent
+from cardshop.domain.payment import EventKind, Payment, PaymentEvent
 from cardshop.ports import Channels, Provider
 
 
@@ -16,6 +16,7 @@ class Answers:
     paid: list[PaymentEvent]  # each with the amount received
     silent: frozenset[str]  # channels whose provider did not answer: what they say is not known
     confirming: bool = False  # whether money is on its way that cannot be stopped any more
+    ended: tuple[PaymentEvent, ...] = ()  # that failed for good, or whose money came and has gone back
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,8 @@ class AskProvider:
 
         `close`: none of them is wanted any more; they are closed where the protocol can, and nothing more is taken.
         """
-        paid, silent, confirming = [], set(without) & {payment.channel for payment in order.unsettled}, False
+        paid, ended = list[PaymentEvent](), list[PaymentEvent]()
+        silent, confirming = set(without) & {payment.channel for payment in order.unsettled}, False
         for payment in order.unsettled:
             if payment.channel in silent:
                 continue
@@ -42,7 +44,9 @@ class AskProvider:
                 continue
             if said is not None and said.paid:
                 paid.append(said)
-        return Answers(paid, frozenset(silent), confirming)
+            elif said is not None and said.kind in {EventKind.FAILED, EventKind.REFUNDED}:
+                ended.append(said)
+        return Answers(paid, frozenset(silent), confirming, tuple(ended))
 
     def _ask(self, payment: Payment, *, close: bool) -> PaymentEvent | None:
         channel = self.channels.find(payment.channel)

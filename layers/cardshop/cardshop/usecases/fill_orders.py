@@ -31,6 +31,15 @@ class FillOrders:
         """The trades that got their cards. One that wants more than there is does not hold up those behind it."""
         return [trade_id for trade_id in self.orders.awaiting(sku) if self.one(trade_id, unlisted)]
 
+    def finds(self, order: Order) -> bool:
+        """Whether there are cards for it among those for sale. If not, it is noted what it lacks."""
+        try:
+            pick(self.pool, order.wanted, on_sale(self.catalogue, order.wanted), consistent=True)
+        except TooFew as few:
+            self._note_lack(order, few.sku)
+            return False
+        return True
+
     def one(self, trade_id: str, unlisted: Unlisted = ()) -> bool:
         """Whether this trade got its cards now."""
         for _ in range(_ATTEMPTS):
@@ -45,14 +54,18 @@ class FillOrders:
                     order, order.delivered(self.clock(), self.after_sale_ms, cards=tuple(cards))
                 )
             except TooFew as few:
-                if few.sku != order.lacking:  # it is found by what it lacks
-                    self.orders.note(replace(order, lacking=few.sku))
+                self._note_lack(order, few.sku)
                 return False
             except (Changed, CardTaken):
                 continue
             self._wake(filled)
             return True
         raise Busy("the order kept changing")
+
+    def _note_lack(self, order: Order, sku: str) -> None:
+        """It is found by what it lacks."""
+        if sku != order.lacking:
+            self.orders.note(replace(order, lacking=sku))
 
     def _wake(self, order: Order) -> None:
         if order.task_token is None or not self.workflow.succeed(order.task_token):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cardshop.domain.errors import NotPayable, TooManyPayments
+from cardshop.domain.errors import NotPayable, PaymentSpent, TooManyPayments
 from cardshop.domain.order import Actor, Order
 from cardshop.domain.payment import Payment, PaymentSession, PaymentState
 from cardshop.domain.trade import Status
@@ -25,6 +25,18 @@ class PayOrder:
         self, trade_id: str, channel: str, actor: Actor, openid: str | None = None
     ) -> tuple[Order, Payment, PaymentSession]:
         """The order, the payment to pay and how. Unavailable: the payment is noted, asking again opens it."""
+        order, payment = self._payment(trade_id, channel, actor, openid)
+        payer = self._payer(order, actor, openid)
+        try:
+            return order, payment, self.open(order, payment, payer)
+        except PaymentSpent:
+            order, payment = self._payment(trade_id, channel, actor, openid, spent=payment.payment_id)
+            return order, payment, self.open(order, payment, payer)
+
+    def _payment(
+        self, trade_id: str, channel: str, actor: Actor, openid: str | None, spent: str | None = None
+    ) -> tuple[Order, Payment]:
+        """`spent` gives way to one more, unless it has been opened after all by somebody else."""
         configured = self.open.channel(channel)
 
         def decide(order: Order) -> Order:
@@ -34,18 +46,17 @@ class PayOrder:
             way = self.open.way(configured, payer)
             there = _open(order, channel, way)
             self.open.check(configured, order.amount_due, payer, anew=there is None)
-            if there is not None:
+            if there is not None and (there.payment_id != spent or there.session_ref is not None):
                 return order
             if len(order.payments) >= _MAX_PAYMENTS:
                 raise TooManyPayments(f"at most {_MAX_PAYMENTS} payments an order")
-            return order.reopened(channel, actor, self.clock(), way)
+            return order.reopened(channel, actor, self.clock(), way, instead_of=there)
 
         order = change(self.orders, trade_id, decide)
-        payer = self._payer(order, actor, openid)
-        payment = _open(order, channel, self.open.way(configured, payer))
+        payment = _open(order, channel, self.open.way(configured, self._payer(order, actor, openid)))
         if payment is None:
             raise NotPayable("money came in meanwhile")
-        return order, payment, self.open(order, payment, payer)
+        return order, payment
 
     @staticmethod
     def _payer(order: Order, actor: Actor, openid: str | None) -> Payer:

@@ -15,11 +15,12 @@ from pathlib import PurePath
 from cardshop.domain import looks
 from cardshop.domain.errors import ShopError, Unavailable
 from cardshop.domain.order import Order
-from cardshop.domain.payment import PaymentState
+from cardshop.domain.payment import EventKind, PaymentEvent, PaymentState
 from cardshop.domain.trade import HOLDS_CARDS, UNPAID, Status
 from cardshop.ports import Clock, Orders, Workflow
 from cardshop.usecases.ask_provider import AskProvider
 from cardshop.usecases.cancel_order import PAYMENT_FAILED
+from cardshop.usecases.change import change
 from cardshop.usecases.close_trade import CloseTrade, OrderAwaitsStock, OrderPaid, PaymentConfirming
 from cardshop.usecases.complete_trade import CompleteTrade
 from cardshop.usecases.fill_orders import FillOrders
@@ -33,8 +34,8 @@ _MAY_BE_PAID = UNPAID | {Status.CLOSED}
 
 @dataclass(slots=True)
 class Report:
-    """What one run saw and did: `looked`, `settled`, `irregular`, `filled`, `awaiting_stock`, `without_cards`,
-    `unanswered`, `tasks` that wait for an operator, `failed`.
+    """What one run saw and did: `looked`, `settled`, `irregular`, `ended` payments, `filled`, `awaiting_stock`,
+    `without_cards`, `unanswered`, `tasks` that wait for an operator, `failed`.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
@@ -66,7 +67,7 @@ class Reconcile:
                 break
             seen.add(trade_id)
             with self._apart(trade_id, report):
-                self._look(trade_id, report)
+                self._look(trade_id, report, go_on)
         return report
 
     def _trades(self, report: Report) -> Iterator[str]:
@@ -86,7 +87,7 @@ class Reconcile:
             report.errors.append((trade_id, error.code if isinstance(error, ShopError) else type(error).__name__))
             report.kinds[trade_id] = _kind(error)
 
-    def _look(self, trade_id: str, report: Report) -> None:
+    def _look(self, trade_id: str, report: Report, go_on: Callable[[], bool]) -> None:
         order = self.orders.find(trade_id)
         if order is None:
             return
@@ -101,7 +102,7 @@ class Reconcile:
             if order.status in HOLDS_CARDS and not order.has_its_cards:
                 report.counts["without_cards"] += 1
                 report.errors.append((trade_id, "without_cards"))
-            self._drive(order, report)
+            self._drive(order, report, go_on)
             if due and any(payment.paid for payment in order.payments):
                 self._return_money(trade_id, report)
             counts = answered
@@ -121,7 +122,19 @@ class Reconcile:
             report.counts["settled"] += new
             payment = order.payment(said.payment_id or "")
             report.counts["irregular"] += new and payment is not None and payment.state is not PaymentState.ACCEPTED
+        for said in answers.ended:
+            order = self._ended(said, order, report)
         return order, not answers.silent
+
+    def _ended(self, said: PaymentEvent, order: Order, report: Report) -> Order:
+        """The order, without hope in a payment that failed; one that is over anyway is left as it is by that."""
+        number, before = said.payment_id or "", order
+        if said.kind is EventKind.REFUNDED:
+            order = change(self.orders, order.trade_id, lambda there: there.came_and_went(number, self.clock()))
+        elif order.status is Status.PENDING_PAYMENT:
+            order = change(self.orders, order.trade_id, lambda there: there.declined(number, self.clock()))
+        report.counts["ended"] += order.version > before.version
+        return order
 
     def _return_money(self, trade_id: str, report: Report) -> None:
         """Once nothing else could be done with it: as the order is now, for it may have got its cards."""
@@ -129,7 +142,7 @@ class Reconcile:
         if order is not None:
             report.counts["tasks"] += len(self.return_money(order).tasks)
 
-    def _drive(self, order: Order, report: Report) -> None:
+    def _drive(self, order: Order, report: Report, go_on: Callable[[], bool]) -> None:
         """See that the trade goes on: by the machine if that waits or can, else here and now."""
         now = self.clock()
         match order.status:
@@ -141,9 +154,8 @@ class Reconcile:
             case Status.PAID:
                 self.settle.wake(order)
             case Status.AWAITING_STOCK:
-                filled = self.fill.one(order.trade_id)
-                report.counts["filled" if filled else "awaiting_stock"] += 1
-                if not filled:
+                if not self._fill(order, report, go_on):
+                    report.counts["awaiting_stock"] += 1
                     self.workflow.take_over(order.trade_id)
             case Status.DELIVERED if now < (order.after_sale_until or 0):
                 self.workflow.take_over(order.trade_id)
@@ -152,6 +164,21 @@ class Reconcile:
                     self.complete(order.trade_id)
             case Status.REFUNDED:
                 self._waits(order, self.workflow.succeed)
+
+    def _fill(self, order: Order, report: Report, go_on: Callable[[], bool]) -> bool:
+        """Whether it got its cards now: if there are any, whoever has waited longer for such a card is tried first."""
+        if not self.fill.finds(order):
+            return False
+        for trade_id in self.orders.awaiting(order.lacking or ""):
+            if trade_id == order.trade_id:
+                break
+            if not go_on():
+                return False
+            with self._apart(trade_id, report):
+                report.counts["filled"] += self.fill.one(trade_id)
+        filled = self.fill.one(order.trade_id)
+        report.counts["filled"] += filled
+        return filled
 
     @staticmethod
     def _waits(order: Order, wake: Callable[[str], bool]) -> bool:

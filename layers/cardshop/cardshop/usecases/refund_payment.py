@@ -76,6 +76,22 @@ class RefundPayment:
             word = _own(refund, RefundState.REFUSED)
         return self.tell(order.trade_id, payment.payment_id, replace(word, refund_id=refund.refund_id))
 
+    def hear(self, order: Order, payment_id: str, word: RefundWord) -> Order:
+        """A notice of a refund. That one has failed after it was done is believed if the provider says so when asked:
+        an older notice may have come late.
+        """
+        payment = _payment(order, payment_id)
+        known, channel = payment.meant(word), self.channels.find(payment.channel)
+        done = known is not None and known.state is RefundState.DONE and known.provider_ref == word.provider_ref
+        if known is None or channel is None or not done or word.state is not RefundState.REFUSED:
+            return self.tell(order.trade_id, payment_id, word)
+        said = self.provider(channel.provider).query_refund(channel, payment, known)
+        if said.state is not RefundState.REFUSED:
+            return order
+        return change(
+            self.orders, order.trade_id, lambda there: there.refund_undone(payment_id, known.refund_id, self.clock())
+        )
+
     def tell(self, trade_id: str, payment_id: str, word: RefundWord, actor: Actor = PROVIDER) -> Order:
         """What is said of a refund meets the order."""
         order = self._change(

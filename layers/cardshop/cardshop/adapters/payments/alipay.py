@@ -21,17 +21,13 @@ Rules of the protocol, each with the page of Alipay's open documents that has it
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 import time
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
-from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
-
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
 from cardshop.adapters.payments import outbound, rsa, wire
 from cardshop.adapters.payments.forms import LOCAL, fit, only
@@ -104,7 +100,6 @@ _PATTERNS = {
 }
 _DEFAULTS = {"host": "https://openapi.alipay.com", "method": "auto"}
 _KEYS = ("private_key", "alipay_public_key")
-_PEM = re.compile(r"-----BEGIN [A-Z ]{1,40}-----([^-]*)-----END [A-Z ]{1,40}-----")
 _NAME = re.compile(r'[ \t\n\r]*("(?:[^"\\]|\\.)*")[ \t\n\r]*:[ \t\n\r]*')
 _DECODER = json.JSONDecoder()
 _FIELD = re.compile(rb"(?:^|&)[A-Za-z0-9_]+=")
@@ -135,9 +130,9 @@ class Alipay(Provider):
         only(given, {*_PATTERNS, *_KEYS}, self.name)
         fit(given, _PATTERNS)
         with rsa.setting("private_key", "the application's, PEM or base64, RSA of 2048 bits or more"):
-            own = _private_key(given["private_key"])
+            own = rsa.own(given["private_key"])
         with rsa.setting("alipay_public_key", "Alipay's, PEM or base64, one or two, no certificate"):
-            theirs = _alipay_keys(given["alipay_public_key"])
+            theirs = rsa.theirs(given["alipay_public_key"])
         if own.public_key() in theirs:
             raise InvalidRequest("alipay_public_key: Alipay's, and this is the application's own")
         return given, {"private_key": given.pop("private_key")}
@@ -328,11 +323,11 @@ def _signed(channel: Channel, method: str, asked: Mapping[str, str], urls: Mappi
         **urls,
         "biz_content": json.dumps(asked, ensure_ascii=False, separators=(",", ":")),
     }
-    return {**fields, "sign": rsa.sign(_private_key(channel.secrets["private_key"]), signed_text(fields))}
+    return {**fields, "sign": rsa.sign(rsa.own(channel.secrets["private_key"]), signed_text(fields))}
 
 
 def _is_alipays(channel: Channel, message: bytes, signature: str) -> bool:
-    return rsa.signed_by(message, signature, *_alipay_keys(channel.settings["alipay_public_key"]))
+    return rsa.signed_by(message, signature, *rsa.theirs(channel.settings["alipay_public_key"]))
 
 
 def _name_checked(told: Mapping[str, Any], payment_id: str) -> None:
@@ -353,24 +348,3 @@ def _refusal(code: str) -> Unavailable:
 
 def _beijing(at: float) -> str:
     return datetime.fromtimestamp(int(at), _BEIJING).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def _ders(keys: str) -> list[bytes]:
-    """Keys as PEM or, as Alipay's own tools write them, as its base64 alone."""
-    written = ["".join(body.split()) for body in _PEM.findall(keys)] + _PEM.sub(" ", keys).split()
-    return [base64.b64decode(each, validate=True) for each in written]
-
-
-@lru_cache(maxsize=8)
-def _private_key(text: str) -> RSAPrivateKey:
-    (der,) = _ders(text)
-    return rsa.private(der)
-
-
-@lru_cache(maxsize=8)
-def _alipay_keys(text: str) -> tuple[RSAPublicKey, ...]:
-    """One, or two while one replaces the other."""
-    keys = tuple(map(rsa.public, _ders(text)))
-    if not 1 <= len(keys) <= 2:
-        raise ValueError("neither one nor two")
-    return keys

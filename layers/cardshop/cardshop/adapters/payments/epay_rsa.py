@@ -24,16 +24,12 @@ duplicate.
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
-from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
-
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
 from cardshop.adapters.clock import clock
 from cardshop.adapters.payments import epay, outbound, rsa, wire
@@ -58,7 +54,6 @@ from cardshop.ports import Provider
 _SIGN_TYPE = "RSA"
 _SIGN_TYPES = (_SIGN_TYPE, "SHA256WithRSA")
 _BLANK = " \t\n\r\0\x0b"  # what PHP trims: a value of nothing else is an empty one
-_PEM = re.compile(r"-----BEGIN [A-Z ]+-----([A-Za-z0-9+/=\s]+)-----END [A-Z ]+-----")
 _KEY = "PEM or the base64 of it, RSA of 2048 bits or more"
 _FORMS = {
     **epay.SETTINGS,
@@ -75,7 +70,7 @@ _REFUND_STATES = {"0": RefundState.PENDING, "1": RefundState.DONE}
 
 def sign(fields: Mapping[str, str], private_key: str) -> str:
     """SHA256WithRSA over the joined fields, base64."""
-    return rsa.sign(_private_key(private_key), _text(fields))
+    return rsa.sign(rsa.own(private_key), _text(fields))
 
 
 class EpayRsa(Provider):
@@ -87,9 +82,9 @@ class EpayRsa(Provider):
         fit(given, _FORMS)
         only(given, _FORMS, "this provider")
         with rsa.setting("private_key", _FORMS["private_key"][1]):
-            own = _private_key(given["private_key"])
+            own = rsa.own(given["private_key"])
         with rsa.setting("platform_key", _FORMS["platform_key"][1]):
-            theirs = _platform_keys(given["platform_key"])
+            theirs = rsa.theirs(given["platform_key"])
         if own.public_key() in theirs:
             raise InvalidRequest("platform_key: the platform's public key, not the merchant's own")
         return given, {"private_key": given.pop("private_key")}
@@ -220,7 +215,7 @@ def _verify(channel: Channel, fields: Mapping[str, str], now: int) -> None:
     """InvalidNotice or StaleNotice unless the platform signed this within five minutes of `now` (milliseconds)."""
     if fields.get("sign_type", _SIGN_TYPE) not in _SIGN_TYPES:
         raise InvalidNotice("sign_type")
-    keys = _platform_keys(channel.settings["platform_key"])
+    keys = rsa.theirs(channel.settings["platform_key"])
     if not rsa.signed_by(_text(fields), fields.get("sign", ""), *keys):
         raise InvalidNotice("sign")
     signed = fields.get("timestamp", "")
@@ -238,26 +233,3 @@ def _as_php(value: object) -> str:
     if isinstance(value, bool):
         return "1" if value else ""
     return str(value) if isinstance(value, str | int | Decimal) else ""
-
-
-@lru_cache(maxsize=8)
-def _private_key(text: str) -> RSAPrivateKey:
-    (der,) = _ders(text)
-    return rsa.private(der)
-
-
-@lru_cache(maxsize=8)
-def _platform_keys(text: str) -> tuple[RSAPublicKey, ...]:
-    keys = tuple(map(rsa.public, _ders(text)))
-    if len(keys) > 2:
-        raise ValueError("more than an old one and a new one")
-    return keys
-
-
-def _ders(text: str) -> list[bytes]:
-    """Each key of a text: PEM, or as the platform's page shows it, its base64 alone with a space between two."""
-    bare = text.replace("\r", "").replace("\n", "").split()
-    bodies = ["".join(body.split()) for body in _PEM.findall(text)] if "-----" in text else bare
-    if not bodies:
-        raise ValueError("no key")
-    return [base64.b64decode(body, validate=True) for body in bodies]

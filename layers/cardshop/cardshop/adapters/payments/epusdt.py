@@ -26,7 +26,7 @@ from typing import Any, ClassVar
 
 from cardshop.adapters.payments import outbound, wire
 from cardshop.adapters.payments.forms import LOCAL, fit, only
-from cardshop.domain.errors import InvalidNotice, Unavailable
+from cardshop.domain.errors import InvalidNotice, PaymentSpent, Unavailable
 from cardshop.domain.money import Money, exponent
 from cardshop.domain.payment import (
     Channel,
@@ -48,6 +48,7 @@ JSON = {"Content-Type": "application/json"}
 _URL = rf"(https://[A-Za-z0-9.-]+(:\d{{1,5}})?|{LOCAL})(/[\w.-]+)*"
 _TOKENS = "[!-~]{8,128}( [!-~]{8,128})?"
 _NUMBER = re.compile(r"[A-Za-z0-9_-]{1,64}")  # the gateway's number of an order: it goes into a path
+_TAKEN = 10002
 _MOST = 99_999  # of the currency's own unit: BEpusdt's own limit (`payment_max_amount`); Epusdt names none
 
 
@@ -85,7 +86,7 @@ class Epusdt(Provider):
         return ""
 
     def create_payment(self, channel: Channel, request: PaymentRequest) -> PaymentSession:
-        """Unavailable ever after if the answer to the first try got lost: nothing tells which order it was."""
+        """PaymentSpent if the answer to an earlier try got lost: nothing tells which order it was."""
         if request.session_ref is not None:
             page = f"{channel.settings['url']}/pay/checkout-counter/{request.session_ref}"
             return PaymentSession(redirect_url=page, session_ref=request.session_ref)
@@ -182,6 +183,8 @@ class Epusdt(Provider):
                 return wire.part(answer, "data")
         except ValueError:
             raise Unavailable(f"{self.name}: its answer makes no sense") from None
+        if code == _TAKEN:
+            raise PaymentSpent(f"{self.name} has had an order of this number")
         raise Unavailable(f"{self.name} refused, status_code {code}")
 
     def _state(self, order: dict[str, Any], number: str) -> EventKind:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
@@ -15,6 +17,8 @@ from cryptography.hazmat.primitives.serialization import load_der_private_key, l
 from cardshop.domain.errors import InvalidRequest
 
 _BITS = 2048
+_HEADER = 4  # bytes, of DER that is longer than 255
+_PEM = re.compile(r"-----BEGIN [A-Z ]+-----([A-Za-z0-9+/=\s]+)-----END [A-Z ]+-----")
 
 
 def sign(key: RSAPrivateKey, message: bytes) -> str:
@@ -36,6 +40,39 @@ def _made(signature: bytes, message: bytes, key: RSAPublicKey) -> bool:
     except InvalidSignature:
         return False
     return True
+
+
+def ders(text: str) -> list[bytes]:
+    """Each key of a text: PEM or, as the platforms' own tools write it, its base64 alone, in one line or several.
+
+    ValueError for anything else.
+    """
+    found = [base64.b64decode("".join(body.split()), validate=True) for body in _PEM.findall(text)]
+    bare = b""
+    for piece in _PEM.sub(" ", text).split():
+        bare += base64.b64decode(piece, validate=True)
+        if len(bare) == _HEADER + int.from_bytes(bare[2:_HEADER]):  # so long is its content, it says itself
+            found.append(bare)
+            bare = b""
+    if bare or not found:
+        raise ValueError("no key")
+    return found
+
+
+@lru_cache(maxsize=8)
+def own(text: str) -> RSAPrivateKey:
+    """The one private key of a text, as in `ders`."""
+    (der,) = ders(text)
+    return private(der)
+
+
+@lru_cache(maxsize=8)
+def theirs(text: str) -> tuple[RSAPublicKey, ...]:
+    """The public key of a text, as in `ders`, or two while one replaces the other."""
+    keys = tuple(map(public, ders(text)))
+    if len(keys) > 2:
+        raise ValueError("more than an old one and a new one")
+    return keys
 
 
 def private(key: bytes, load: Callable[..., object] = load_der_private_key) -> RSAPrivateKey:
