@@ -19,6 +19,7 @@ from tests.house import House
 _TOGETHER = {"the shop": {"house", "hasty"}, "two DynamoDBs": {"tables", "dynamodb_local"}}
 
 
+@pytest.hookimpl(tryfirst=True)  # before the names of the groups become a part of the tests'
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Of what can be shared out, a module is the least. Who waits most begins: the others fill the pauses."""
     for item in items:
