@@ -21,7 +21,7 @@ operator-token: .ready ## print a one-hour operator token (STACK=name for a stac
 	@$(RUN) -m engine operator-token $(if $(STACK),--stack $(STACK))
 
 test: .ready tests/oracles/node_modules/.ready tests/browser/node_modules/.ready ## everything, from nothing, beside a running `make up`
-	@$(RUN) -m pytest
+	@$(RUN) -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
 screens: .ready tests/browser/node_modules/.ready ## docs/screens anew: the pages as their tests see them
 	@rm -f docs/screens/*

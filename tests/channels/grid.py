@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+PROPERTY = "cell"  # of a test's report, which may come from another process
 SEEN: dict[tuple[str, str], str] = {}  # (case, row) → mark
 REASONS: dict[tuple[str, str], str] = {}
+
+
+def note(properties: Iterable[tuple[str, object]]) -> None:
+    """What a report tells: (case, row, mark, reason), the last one last."""
+    for name, value in properties:
+        if name == PROPERTY and isinstance(value, tuple):
+            case, row, mark, why = value
+            SEEN[case, row] = mark
+            if why:
+                REASONS[case, row] = why
 
 
 def lines() -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from cardshop.adapters.payments import PROVIDERS, outbound
@@ -25,18 +25,20 @@ def till(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_case(name: str, till: Till) -> None:
-    cell = name, till.subject.name
-    grid.SEEN[cell] = "✗"
+def test_case(name: str, till: Till, record_property: Callable[[str, object], None]) -> None:
+    def is_(mark: str, why: str = "") -> None:
+        record_property(grid.PROPERTY, (name, till.subject.name, mark, why))
+
+    is_("✗")
     try:
         CASES[name](till)
     except Absent:
         why = till.subject.absent.get(name) or till.subject.absent.get(WITH.get(name, ""))
         assert why, f"{till.subject.name} has no {name}, and does not say why"
-        grid.SEEN[cell], grid.REASONS[cell] = "–", why
+        is_("–", why)
     else:
         assert name not in till.subject.absent, f"{till.subject.name} says it has no {name}"
-        grid.SEEN[cell] = "✓"
+        is_("✓")
     till.sound()
 
 

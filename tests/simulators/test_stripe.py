@@ -129,7 +129,7 @@ def test_the_official_package_expires_an_open_session_and_no_other(
         ("client_reference_id", "x" * 201, None, "client_reference_id"),
         ("metadata[payment_id]", "x" * 501, None, "metadata[payment_id]"),
         (f"metadata[{'x' * 41}]", "x", "parameter_unknown", None),
-        ("expires_at", str(int(time.time()) + 60), None, "expires_at"),
+        pytest.param("expires_at", str(int(time.time()) + 60), None, "expires_at", id="expires_at-soon"),
         ("notify_url", "https://shop.example/notify", "parameter_unknown", "notify_url"),
     ],
 )
