@@ -91,7 +91,8 @@ export function follow(link: Link): () => void {
 
   const drop = (): void => {
     if (!socket) return;
-    hangUp(socket);
+    socket.onopen = socket.onmessage = socket.onclose = null;
+    socket.close();
     socket = undefined;
     if (live) stopLooking();
     live = false;
