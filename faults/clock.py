@@ -63,4 +63,5 @@ def install() -> None:
     }
     for name, value in replaced.items():
         setattr(time, name, value)
-    vars(importlib.import_module("jwt.api_jwt"))["datetime"] = _Datetime
+    for module in ("jwt.api_jwt", "aws_lambda_powertools.utilities.parameters.base"):
+        vars(importlib.import_module(module))["datetime"] = _Datetime

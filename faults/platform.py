@@ -222,7 +222,8 @@ class Platform:
         """A new one, if the last has ended: it knows nothing that was read before."""
         if function not in self._warm:
             sys.modules.pop(f"functions.{function}", None)
-            for forgotten in (holders.keys, operators._keys, settings._urls, settings._secrets):
+            of_settings = settings.ssm, settings._urls, settings._secrets_manager
+            for forgotten in (holders.keys, operators._keys, *of_settings):
                 forgotten.cache_clear()
             self._warm.add(function)
         handler: Callable[[Any, LambdaContext], Any] = importlib.import_module(f"functions.{function}").handler

@@ -74,8 +74,9 @@ def forget() -> None:
 
 def forget_settings() -> None:
     """Drop the secrets and parameters that were read."""
+    settings.ssm.cache_clear()
     settings._urls.cache_clear()
-    settings._secrets.cache_clear()
+    settings._secrets_manager.cache_clear()
 
 
 def table_name(resource: str) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from io import StringIO
+from types import SimpleNamespace
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
@@ -67,7 +69,7 @@ def test_a_process_that_has_not_seen_the_rotation_knows_the_new_key_when_it_meet
 
 def test_a_secret_is_read_once_in_five_minutes_and_never_used_longer(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not even while it cannot be read anew: whoever rotates a key that has leaked counts on it."""
-    name, now = secret("token-key", "old"), clock(monkeypatch)
+    name, now = secret("token-key", "old"), wall_clock(monkeypatch)
     assert fixed_secret(name) == b"old"
     client("secretsmanager").put_secret_value(SecretId=name, SecretString="new")
     now[0] += 299
@@ -147,6 +149,14 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [1000.0]
     monkeypatch.setattr("time.monotonic", lambda: now[0])
     monkeypatch.setattr("random.uniform", lambda _, most: most)
+    return now
+
+
+def wall_clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds now, to be moved, as Powertools counts them."""
+    now = [1000.0]
+    told = SimpleNamespace(now=lambda: datetime.fromtimestamp(now[0], UTC))
+    monkeypatch.setattr("aws_lambda_powertools.utilities.parameters.base.datetime", told)
     return now
 
 

@@ -38,6 +38,7 @@ _PARTS = {
     "aws_lambda_powertools.utilities.batch",
     "aws_lambda_powertools.utilities.data_classes",
     "aws_lambda_powertools.utilities.parameters",
+    "boto3",
     "cardshop.adapters.payments.outbound",
     "multiprocessing",
 }
@@ -46,7 +47,8 @@ _TABLES = {"pynamodb"}
 _DOOR = {"aws_lambda_powertools.event_handler", "aws_lambda_powertools.utilities.data_classes"}
 _STREAM = {"aws_lambda_powertools.utilities.batch", "aws_lambda_powertools.utilities.data_classes", "asyncio"}
 _CRYPTOGRAPHY = {"cryptography", "_cffi_backend", "_openssl"}
-_SESSION = _DOOR | _TABLES | {"jwt"}
+_PARAMETERS = {"aws_lambda_powertools.utilities.parameters", "boto3", "s3transfer", "multiprocessing"}
+_SESSION = _DOOR | _TABLES | _PARAMETERS | {"jwt"}
 _BODY = _SESSION | {"pydantic", "pydantic_core", "annotated_types", "typing_inspection"}
 _SECRETS = _BODY | _CRYPTOGRAPHY  # jwt takes it where it is: in the layers of those who seal, open or pay
 
@@ -54,10 +56,10 @@ _ALLOWED = {
     "audit_stock": _TABLES,
     "browse_products": _DOOR | _TABLES,
     "cancel_order": _BODY,
-    "close_trade": _TABLES,
+    "close_trade": _TABLES | _PARAMETERS,
     "complete_trade": _TABLES,
     "confirm_by_hand": _BODY,
-    "confirm_payment": _STREAM | _TABLES,
+    "confirm_payment": _STREAM | _TABLES | _PARAMETERS,
     "confirm_receipt": _BODY,
     "connect_terminal": _TABLES,
     "count_stock": _STREAM | _TABLES,
@@ -74,8 +76,8 @@ _ALLOWED = {
     "pay_order": _SECRETS,
     "place_order": _SECRETS,
     "push_changes": _STREAM | _DOOR | _TABLES,
-    "receive_notice": _DOOR | _TABLES,
-    "reconcile": _TABLES,
+    "receive_notice": _DOOR | _TABLES | _PARAMETERS,
+    "reconcile": _TABLES | _PARAMETERS,
     "record_events": _STREAM | _TABLES,
     "refund_payment": _SECRETS,
     "reveal_cards": _SECRETS,
@@ -103,7 +105,7 @@ def imported(function: str, packages: Path) -> tuple[int, set[str]]:
 @pytest.mark.parametrize("function", sorted(_FUNCTIONS))
 def test_a_function_imports_what_it_needs_and_nothing_besides(function: str, packages: Path) -> None:
     made, modules = imported(function, packages)
-    known = sys.stdlib_module_names | {"cardshop", "__main__", function}
+    known = sys.stdlib_module_names | {"cardshop", "__main__", "__mp_main__", function}
     third_party = {name.partition(".")[0] for name in modules if not name.startswith("_sysconfigdata")} - known
     assert (third_party - _EVERYONES) | (modules & _PARTS) == _ALLOWED[function]
     assert made > 20_000, "what imports make is no garbage, and is not searched for it"

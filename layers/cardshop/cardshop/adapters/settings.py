@@ -1,4 +1,4 @@
-"""Secrets and settings, read at run time and kept for minutes: rotated without a deploy."""
+"""Secrets and settings read at run time, through Powertools' cached parameters: rotated without a deploy."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Generic, TypeVar, cast
 
-from botocore.exceptions import ClientError
+from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
+from aws_lambda_powertools.utilities.parameters.secrets import SecretsProvider
+from aws_lambda_powertools.utilities.parameters.ssm import SSMProvider
 
-from cardshop.adapters.aws import client, code_of, reached
+from cardshop.adapters.aws import client, reached
 from cardshop.adapters.catalogue import DynamoChannelSettings
 from cardshop.adapters.log import logger
 from cardshop.domain.errors import Unavailable
@@ -31,63 +33,30 @@ _OLD_AT_MOST = 900  # seconds a setting is used whose parameter cannot be read a
 _OLD_FOR = 5  # … until that is tried again
 
 
-@dataclass(slots=True)
-class _Read(Generic[T]):
-    value: T
-    at: float
-    until: float  # fresh
-
-
-class _Kept(Generic[T]):
-    """What was read, for `max_age` seconds at most; longer while it cannot be read anew, `old_at_most` in all."""
-
-    def __init__(self, max_age: float, old_at_most: float = _OLD_AT_MOST) -> None:
-        self._max_age = max_age
-        self._old_at_most = old_at_most
-        self._reads: dict[str, _Read[T]] = {}
-
-    def get(self, name: str, read: Callable[[], T | None]) -> T | None:
-        """None, which is not kept: there is no such thing. Unavailable: it cannot be read, and what was is too old."""
-        now = time.monotonic()
-        kept = self._reads.get(name)
-        if kept is not None and now < kept.until:
-            return kept.value
-        try:
-            return self.anew(name, read)
-        except Unavailable:
-            if kept is None or now > kept.at + self._old_at_most:
-                raise
-            kept.until = now + _OLD_FOR
-            logger.warning("old settings", extra={"setting": name, "seconds": round(now - kept.at)}, exc_info=True)
-            return kept.value
-
-    def anew(self, name: str, read: Callable[[], T | None]) -> T | None:
-        """As it is now. Unavailable: it cannot be read."""
-        now = time.monotonic()
-        found = read()
-        if found is not None:
-            self._reads[name] = _Read(found, now, now + self._max_age * random.uniform(1 - _SPREAD, 1))
-        return found
+@cache
+def ssm() -> SSMProvider:
+    return SSMProvider(boto3_client=client("ssm"))
 
 
 @cache
-def _secrets() -> _Kept[str]:
-    """Never longer than that: whoever rotates a key that has leaked counts on it."""
-    return _Kept(_KEY_MAX_AGE, old_at_most=_KEY_MAX_AGE - _OLD_FOR)
+def _secrets_manager(stage: str) -> SecretsProvider:
+    """One provider a stage: Powertools' cache knows a secret by its name alone."""
+    del stage
+    return SecretsProvider(boto3_client=client("secretsmanager"))
 
 
 def _read_secret(name: str, stage: str = "AWSCURRENT", *, fresh: bool = False) -> str | None:
-    def read() -> str | None:
-        with reached("Secrets Manager"):
-            try:
-                return str(client("secretsmanager").get_secret_value(SecretId=name, VersionStage=stage)["SecretString"])
-            except ClientError as error:
-                if code_of(error) == "ResourceNotFoundException":
-                    return None
-                raise
+    secrets_manager = _secrets_manager(stage)
+    try:
+        return str(secrets_manager.get(name, max_age=_KEY_MAX_AGE, force_fetch=fresh, VersionStage=stage))
+    except GetParameterError as error:
+        if _missing(error):
+            return None
+        raise Unavailable("Secrets Manager did not answer") from error
 
-    look = _secrets().anew if fresh else _secrets().get
-    return look(f"{name} {stage}", read)
+
+def _missing(error: GetParameterError) -> bool:
+    return "NotFound" in str(error)
 
 
 def fixed_secret(name: str) -> bytes:
@@ -137,9 +106,44 @@ class SigningKeys:
         return None
 
 
+@dataclass(slots=True)
+class _Read(Generic[T]):
+    value: T
+    at: float
+    until: float  # fresh
+
+
+class _Kept(Generic[T]):
+    """What was read, for `max_age` seconds at most; longer while it cannot be read anew."""
+
+    def __init__(self, max_age: float) -> None:
+        self._max_age = max_age
+        self._reads: dict[str, _Read[T]] = {}
+
+    def get(self, name: str, read: Callable[[], T | None]) -> T | None:
+        """None, which is not kept: there is no such thing. Unavailable: it cannot be read, and what was is too old."""
+        now = time.monotonic()
+        kept = self._reads.get(name)
+        if kept is not None and now < kept.until:
+            return kept.value
+        try:
+            found = read()
+        except Unavailable:
+            if kept is None or now > kept.at + _OLD_AT_MOST:
+                raise
+            kept.until = now + _OLD_FOR
+            logger.warning("old settings", extra={"setting": name, "seconds": round(now - kept.at)}, exc_info=True)
+            return kept.value
+        if found is not None:
+            self._reads[name] = _Read(found, now, now + self._max_age * random.uniform(1 - _SPREAD, 1))
+        return found
+
+
 def _parameter(name: str, *, decrypt: bool = False) -> str:
-    with reached("the parameter store"):
-        return str(client("ssm").get_parameter(Name=name, WithDecryption=decrypt)["Parameter"]["Value"])
+    try:
+        return str(ssm().get(name, decrypt=decrypt, force_fetch=True))
+    except GetParameterError as error:
+        raise Unavailable("the parameter store did not answer") from error
 
 
 @cache
