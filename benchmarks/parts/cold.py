@@ -56,7 +56,7 @@ def run(stage: Stage) -> list[Figure]:
     for name, rounds in sorted(taken.items()):
         imported, called = (statistics.median(each[index] for each in rounds) for index in (0, 1))
         sums.append((imported + called) / client)
-        beside, told = f"and the first call {called:.0f} ms", f"  import of {name}, ÷ that"
+        told, beside = f"  import of {name}, ÷ that", f"first call {called:.0f} ms"
         ratio = imported / client
         figures.append(Figure(f"cold.{name}", ratio, told, "×", beside=beside, most=_MOST, tolerance=TIMED))
     told = "  import and first call ÷ that, the middle one of them"
