@@ -55,7 +55,7 @@ def _beside_the_floor(stage: Stage, house: House) -> list[Figure]:
                 shop_ms.append(_heard(lines, partial(buyer.notify, notice)))
             asked_ms.append(timed(partial(ask, placed)))
             order = floor.waiting()
-            with _listening(f"{stage.floor['PushUrl']}?id={order}".__str__, _TERMINALS) as lines:
+            with _listening(partial("{}?id={}".format, stage.floor["PushUrl"], order), _TERMINALS) as lines:
                 floor_ms.append(_heard(lines, partial(floor.notify, order)))
     asked = middle_and_tail(asked_ms[_WARM:])
     figures = []
