@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import re
 import shutil
 import statistics
 import subprocess
-import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import BrowserContext, sync_playwright
-
+from benchmarks.buyer import Placed
 from benchmarks.figures import EXACT, Figure
 from benchmarks.stage import Stage
 from engine import deploy, pages
@@ -66,15 +64,20 @@ def run(stage: Stage) -> list[Figure]:
     house.channel()
     skus = [house.product(1)[0] for _ in range(_PRODUCTS)]
     figures, loaded = list[Figure](), set[str]()
-    with _browser() as (context, port):
-        for page, url in {"catalogue": house.outputs["PagesUrl"], "order": _order(house, skus[0], context)}.items():
-            for device, options in _DEVICES.items():
-                stage.say(f"pages: the {page}, {device}, {_RUNS} times")
-                visit = () if page == "catalogue" else ("--disable-storage-reset",)  # the device knows the order
-                reports = [_audit(url, port, *options, *visit) for _ in range(_RUNS)]
-                figures += _scores(page, device, reports)
-                if page == "catalogue":
-                    loaded |= {name for report in reports for name in _files(report)}
+    placed = house.placed(skus[0])
+    house.pay(placed)
+    house.until(placed, "delivered")
+    visits: dict[str, tuple[Callable[[], str], str]] = {
+        "catalogue": (lambda: house.outputs["PagesUrl"], "/"),
+        "order": (lambda: _handed_over(house, placed), f"/orders/{placed['trade_id']}"),
+    }
+    for page, (link, lands_at) in visits.items():
+        for device, options in _DEVICES.items():
+            stage.say(f"pages: the {page}, {device}, {_RUNS} times")
+            reports = [_audit(link(), lands_at, *options) for _ in range(_RUNS)]
+            figures += _scores(page, device, reports)
+            if page == "catalogue":
+                loaded |= {name for report in reports for name in _files(report)}
     uncompressed = sum((built / name).stat().st_size for name in first)
     unforeseen = loaded - first.keys()
     return [
@@ -144,43 +147,34 @@ def _sent(path: Path) -> int:
     return len(data)
 
 
-@contextmanager
-def _browser() -> Iterator[tuple[BrowserContext, int]]:
-    """This machine's Chromium, and the port by which Lighthouse finds it."""
+def _browser() -> str:
     found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if found is None:
         raise EngineError("no Chromium here: no other browser looks for *.localhost on this machine")
-    with tempfile.TemporaryDirectory() as profile, sync_playwright() as playwright:
-        launched = playwright.chromium.launch_persistent_context(
-            profile, executable_path=found, args=["--remote-debugging-port=0"]
-        )
-        with launched as context:
-            yield context, int((Path(profile) / "DevToolsActivePort").read_text().split()[0])
+    return found
 
 
-def _order(house: House, sku: str, context: BrowserContext) -> str:
-    """The address of a delivered order that this browser has taken over."""
-    placed = house.placed(sku)
-    house.pay(placed)
-    house.until(placed, "delivered")
-    code = ok(house.act(placed, "handoffs"))["code"]
-    page = context.new_page()
-    page.goto(f"{house.outputs['PagesUrl']}/handoff#{code}")
-    page.wait_for_url(f"**/orders/{placed['trade_id']}")
-    page.close()
-    return f"{house.outputs['PagesUrl']}/orders/{placed['trade_id']}"
+def _handed_over(house: House, placed: Placed) -> str:
+    """A link by which one more terminal takes the order over."""
+    return f"{house.outputs['PagesUrl']}/handoff#{ok(house.act(placed, 'handoffs'))['code']}"
 
 
-def _audit(url: str, port: int, *options: str) -> Report:
-    """One run, with Lighthouse's own simulated throttling."""
-    asked = [str(_LIGHTHOUSE), url, f"--port={port}", f"--only-categories={','.join(_CATEGORIES)}", *options]
-    how = ["--output=json", "--quiet", "--no-enable-error-reporting"]
-    done = subprocess.run([*asked, *how], capture_output=True, text=True, timeout=_PATIENCE, check=False)
+def _audit(url: str, lands_at: str, *options: str) -> Report:
+    """One run in a browser that was never here, with Lighthouse's own simulated throttling."""
+    flags = ["--headless=new", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
+    asked = [str(_LIGHTHOUSE), url, f"--only-categories={','.join(_CATEGORIES)}", *options]
+    how = [f"--chrome-flags={' '.join(flags)}", "--output=json", "--quiet", "--no-enable-error-reporting"]
+    environment = {**os.environ, "CHROME_PATH": _browser()}
+    done = subprocess.run(
+        [*asked, *how], env=environment, capture_output=True, text=True, timeout=_PATIENCE, check=False
+    )
     if done.returncode != 0:
         raise EngineError(f"Lighthouse of {url}: {done.stderr[-2000:]}")
     report: Report = json.loads(done.stdout)
     if "runtimeError" in report:
         raise EngineError(f"Lighthouse of {url}: {report['runtimeError']['message']}")
+    if urlsplit(report["finalDisplayedUrl"]).path != lands_at:
+        raise EngineError(f"Lighthouse of {url}: it ended at {report['finalDisplayedUrl']}")
     return report
 
 

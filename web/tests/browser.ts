@@ -76,3 +76,6 @@ export function show(state: "visible" | "hidden"): void {
   vi.spyOn(document, "visibilityState", "get").mockReturnValue(state);
   document.dispatchEvent(new Event("visibilitychange"));
 }
+
+/** Until it is so: what is waited for happens in promises of other code's, on a machine that has other work too. */
+export const eventually = <T>(so: () => T | Promise<T>): Promise<T> => vi.waitFor(so, { timeout: 20_000, interval: 10 });

@@ -3,7 +3,7 @@ import "fake-indexeddb/auto";
 import { beforeEach, expect, test, vi } from "vitest";
 import { categories, fitting, matching } from "../src/catalogue";
 import type { Channel, Product } from "../src/shapes";
-import { json, server } from "./browser";
+import { eventually, json, server } from "./browser";
 
 const product = (sku: string, name: string, category?: string): Product => ({
   sku,
@@ -65,13 +65,13 @@ test("what was last seen is shown while the server is asked, and stays if it doe
   const before = await loaded();
   await before.load();
   expect(before.products.value).toEqual(ALL);
-  await vi.waitFor(async () => expect(await (await import("../src/store")).catalogue()).toBeDefined());
+  await eventually(async () => expect(await (await import("../src/store")).catalogue()).toBeDefined());
 
   let fail: (error: Error) => void = () => undefined;
   server(() => new Promise((_, failed) => (fail = failed)));
   const now = await loaded();
   const loading = now.load();
-  await vi.waitFor(() => expect(now.products.value).toEqual(ALL));
+  await eventually(() => expect(now.products.value).toEqual(ALL));
   expect(now.problem.value).toBeUndefined();
   fail(new TypeError("fetch failed"));
   await loading;

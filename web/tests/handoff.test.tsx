@@ -5,7 +5,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import HandOff from "../src/pages/handoff";
 import * as store from "../src/store";
 import { t } from "../src/words";
-import { json, problem, server } from "./browser";
+import { eventually, json, problem, server } from "./browser";
 import { TRADE } from "./samples";
 
 const route = vi.fn();
@@ -32,7 +32,7 @@ test("the code leaves the address before it is sent, and the order is this devic
     return json({ trade_id: TRADE, token: "token" });
   });
   opened("#a%2Bcode");
-  await vi.waitFor(() => expect(route).toHaveBeenCalledWith(`/orders/${TRADE}`, true));
+  await eventually(() => expect(route).toHaveBeenCalledWith(`/orders/${TRADE}`, true));
   expect(asked).toHaveLength(1);
   expect(asked[0]).toMatchObject({ method: "POST", path: "/handoffs", body: { code: "a+code" } });
   expect(addresses[0]).toMatch(/\/handoff$/);
@@ -42,7 +42,7 @@ test("the code leaves the address before it is sent, and the order is this devic
 test.each(["#gone", "#%", "#100%25%E0%A4%A"])("a link that is good for nothing (%s) says so, and what to do", async (fragment) => {
   const asked = server(() => problem("not_found", 404));
   opened(fragment);
-  await vi.waitFor(() => expect(page.textContent).toContain(words.failed));
+  await eventually(() => expect(page.textContent).toContain(words.failed));
   expect(page.textContent).toContain(words.failedNext);
   expect(asked).toHaveLength(1);
   expect(location.hash).toBe("");
@@ -51,7 +51,7 @@ test.each(["#gone", "#%", "#100%25%E0%A4%A"])("a link that is good for nothing (
 test("a link without a code asks nothing", async () => {
   const asked = server(() => problem("not_found", 404));
   opened("");
-  await vi.waitFor(() => expect(page.textContent).toContain(words.empty));
+  await eventually(() => expect(page.textContent).toContain(words.empty));
   expect(asked).toEqual([]);
 });
 
@@ -59,9 +59,9 @@ test("a code that could not be sent can be sent again", async () => {
   let up = false;
   const asked = server(() => (up ? json({ trade_id: TRADE, token: "token" }) : Promise.reject(new TypeError("failed"))));
   opened("#code");
-  const retry = await vi.waitFor(() => page.querySelector<HTMLButtonElement>("[role=alert] button") ?? expect.fail("no button"));
+  const retry = await eventually(() => page.querySelector<HTMLButtonElement>("[role=alert] button") ?? expect.fail("no button"));
   up = true;
   retry.click();
-  await vi.waitFor(() => expect(route).toHaveBeenCalledWith(`/orders/${TRADE}`, true));
+  await eventually(() => expect(route).toHaveBeenCalledWith(`/orders/${TRADE}`, true));
   expect(asked.map(({ body }) => (body as { code: string }).code)).toEqual(["code", "code"]);
 });

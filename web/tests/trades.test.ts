@@ -2,7 +2,7 @@ import { IDBFactory } from "fake-indexeddb";
 import "fake-indexeddb/auto";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { Trade } from "../src/trades";
-import { type Asked, Socket, json, problem, server, sockets } from "./browser";
+import { type Asked, Socket, eventually, json, problem, server, sockets } from "./browser";
 import { TRADE, order, pushed, versions } from "./samples";
 
 let trades: typeof import("../src/trades");
@@ -33,11 +33,11 @@ afterEach(() => trade.close());
 async function watching(): Promise<void> {
   await trades.adopt(TRADE, "token");
   trade = trades.watch(TRADE);
-  await vi.waitFor(() => expect(Socket.all).toHaveLength(1));
-  await vi.waitFor(() => expect(shown().version).toBe(committed));
+  await eventually(() => expect(Socket.all).toHaveLength(1));
+  await eventually(() => expect(shown().version).toBe(committed));
   Socket.last.open();
-  await vi.waitFor(() => expect(gets()).toHaveLength(2));
-  await vi.waitFor(async () => expect((await store.order(TRADE))?.order).toEqual(order(committed)));
+  await eventually(() => expect(gets()).toHaveLength(2));
+  await eventually(async () => expect((await store.order(TRADE))?.order).toEqual(order(committed)));
   asked.length = 0;
 }
 
@@ -53,7 +53,7 @@ test("what is pushed is shown and kept, and asks for nothing", async () => {
   await watching();
   Socket.last.tell(pushed(2));
   expect(shown()).toEqual(order(2));
-  await vi.waitFor(async () => expect((await store.order(TRADE))?.order).toEqual(order(2)));
+  await eventually(async () => expect((await store.order(TRADE))?.order).toEqual(order(2)));
   expect(asked).toEqual([]);
 });
 
@@ -72,7 +72,7 @@ test("a message that skips one is shown at once, and the whole is asked for", as
   committed = 3;
   Socket.last.tell(pushed(3));
   expect(versions(shown())).toEqual([1, 3]);
-  await vi.waitFor(() => expect(versions(shown())).toEqual([1, 2, 3]));
+  await eventually(() => expect(versions(shown())).toEqual([1, 2, 3]));
   expect(gets()).toHaveLength(1);
   expect(gets()[0]?.headers).not.toHaveProperty("If-None-Match"); // the version is known, what led to it is not
 });
@@ -82,7 +82,7 @@ test("an answer that was overtaken by a push does not take it back", async () =>
   let answer: (response: Response) => void = () => undefined;
   const slow = server(() => new Promise<Response>((done) => (answer = done)));
   const looked = trade.refresh();
-  await vi.waitFor(() => expect(slow).toHaveLength(1));
+  await eventually(() => expect(slow).toHaveLength(1));
   Socket.last.tell(pushed(2));
   answer(json(order(1)));
   await looked;
@@ -91,7 +91,7 @@ test("an answer that was overtaken by a push does not take it back", async () =>
 
 test("an order that this device has no token for is said to be unknown, and nothing is asked", async () => {
   trade = trades.watch(TRADE);
-  await vi.waitFor(() => expect(trade.kept.value).toBeNull());
+  await eventually(() => expect(trade.kept.value).toBeNull());
   expect(asked).toEqual([]);
 });
 
@@ -100,7 +100,7 @@ test("a token that has expired is told, and what was last seen stays", async () 
   trade.close();
   server(() => problem("unauthorized", 401));
   trade = trades.watch(TRADE);
-  await vi.waitFor(() => expect(trade.refused.value?.code).toBe("unauthorized"));
+  await eventually(() => expect(trade.refused.value?.code).toBe("unauthorized"));
   expect(shown()).toEqual(order(1));
   expect(trade.mode.value).toEqual({ kind: "ended" });
 });
@@ -111,8 +111,8 @@ test("without push the order is asked for, and the page says so", async () => {
   server(() => json(order(1)), "");
   await trades.adopt(TRADE, "token");
   trade = trades.watch(TRADE);
-  await vi.waitFor(() => expect(trade.mode.value).toEqual({ kind: "asking", seconds: 2 }));
-  await vi.waitFor(() => expect(shown()).toEqual(order(1)));
+  await eventually(() => expect(trade.mode.value).toEqual({ kind: "asking", seconds: 2 }));
+  await eventually(() => expect(shown()).toEqual(order(1)));
   expect(Socket.all).toEqual([]);
 });
 
