@@ -172,6 +172,7 @@ def test_an_order_from_its_payment_to_its_end(house: House, shelf: str, eye: tup
     page.get_by_label("再输一次").fill("correct horse")
     terminal.button("加密保存").click()
     expect(page.locator(".note.good")).to_be_visible()
+    expect(page.locator(".toast")).to_have_count(0)
     eyes.look(keep="cards")
     terminal.button("收起").click()
     terminal.button("用口令打开").click()
@@ -252,13 +253,14 @@ def test_a_page_that_waits_and_one_that_waited_in_vain(shelf: str, eye: tuple[Te
     terminal.foresee("api/products", "Failed to load resource")
     held: list[Route] = []
     for path in ("/", f"/products/{shelf}", f"/checkout/{shelf}"):
-        page.route(re.compile("/api/products"), lambda route: held.append(route))  # noqa: PLW0108 a built-in cannot be marked as Playwright marks it
+        page.route(re.compile("/api/products"), lambda route: held.append(route))  # noqa: PLW0108 it wants a function
         page.goto(path)
         expect(page.locator(".skeleton").first).to_be_visible()
         eyes.look()
+        page.route(re.compile("/api/products"), lambda route: route.abort())
         for each in held:
             each.abort()
         held.clear()
-        page.unroute_all()
         expect(terminal.button("重试").first).to_be_visible()
         eyes.look()
+        page.unroute_all()
