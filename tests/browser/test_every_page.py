@@ -14,12 +14,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from engine.processes import PROJECT
+from tests.browser.axe import violations
 from tests.browser.terminal import Terminal
 from tests.house import House, ok
 
-_AXE = PROJECT / "tests" / "browser" / "node_modules" / "axe-core" / "axe.min.js"
-_RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 _SCREENS = os.environ.get("SCREENS")
 _DEVICES = {"phone": {"device_scale_factor": 2}, "pc": {}}
 _LOOKS = {"phone": [("zh", "light"), ("en", "dark")], "pc": [("zh", "dark"), ("en", "light")]}
@@ -59,19 +57,6 @@ class Eye:
         shot = devtools.send("Page.captureScreenshot", {"format": "webp", "quality": 82})
         path.write_bytes(base64.b64decode(shot["data"]))
         devtools.detach()
-
-
-def violations(page: Page) -> list[str]:
-    if not page.evaluate("'axe' in window"):
-        page.evaluate(_AXE.read_text())
-    found = page.evaluate(
-        "rules => axe.run({ runOnly: { type: 'tag', values: rules }, resultTypes: ['violations'] })", _RULES
-    )
-    return [
-        f"{each['id']}: {node['html'][:200]} {node['failureSummary']}"
-        for each in found["violations"]
-        for node in each["nodes"]
-    ]
 
 
 @pytest.fixture(params=_DEVICES)
@@ -144,9 +129,6 @@ def test_the_catalogue_and_what_is_in_it(shelf: str, eye: tuple[Terminal, Eye]) 
 def test_an_order_from_its_payment_to_its_end(house: House, shelf: str, eye: tuple[Terminal, Eye]) -> None:
     terminal, eyes = eye
     page = terminal.page
-    page.goto("/orders")
-    expect(page.get_by_text("这台设备上还没有订单")).to_be_visible()
-    eyes.look()
     placed = house.placed(shelf)
     terminal.take_over(house, placed)
     terminal.button("显示支付方式").click()
@@ -172,6 +154,7 @@ def test_an_order_from_its_payment_to_its_end(house: House, shelf: str, eye: tup
     page.get_by_label("再输一次").fill("correct horse")
     terminal.button("加密保存").click()
     expect(page.locator(".note.good")).to_be_visible()
+    expect(page.locator(".toast")).to_have_count(0)
     eyes.look(keep="cards")
     terminal.button("收起").click()
     terminal.button("用口令打开").click()
@@ -184,15 +167,28 @@ def test_an_order_from_its_payment_to_its_end(house: House, shelf: str, eye: tup
     terminal.button("已收到").click()
     expect(terminal.link("再买一次")).to_be_visible()
     eyes.look()
-    other = house.placed(shelf, 2)
-    terminal.take_over(house, other)
-    ok(house.act(other, "cancel"))
+
+
+def test_the_orders_of_a_device(house: House, shelf: str, eye: tuple[Terminal, Eye]) -> None:
+    terminal, eyes = eye
+    page = terminal.page
+    page.goto("/orders")
+    expect(page.get_by_text("这台设备上还没有订单")).to_be_visible()
+    eyes.look()
+    delivered, cancelled, unpaid = house.placed(shelf), house.placed("spotify-3m", 2), house.placed("office-key")
+    house.pay(delivered)
+    house.until(delivered, "delivered")
+    ok(house.act(cancelled, "cancel"))
+    for placed in (delivered, cancelled):
+        terminal.take_over(house, placed)
     expect(page.locator(".order-head .stamp")).to_have_text("交易关闭")
     eyes.look()
-    terminal.take_over(house, house.placed(shelf))
+    terminal.take_over(house, unpaid)
     terminal.link("我的订单").click()
     expect(page.locator(".order-row")).to_have_count(3)
     eyes.look(keep="orders")
+    terminal.page.locator(".order-row button").first.click()
+    eyes.look()
 
 
 _PAYMENT = {"payment_id": "p01", "channel": "epay", "amount": {"minor": 4990, "currency": "CNY"}}
@@ -227,6 +223,7 @@ def test_pages_that_cannot_help_say_what_can(house: House, shelf: str, eye: tupl
     terminal.foresee("40[134]", "Failed to load resource")
     for path, said in (
         ("/nowhere", "没有这个页面"),
+        ("/products/%E0%A4%A", "没有这个页面"),
         ("/products/none", "没有这件商品"),
         ("/orders/m5qk7c2xj3zv6n4wtyb2hdgl5e", "这台设备上没有这笔订单"),
         ("/handoff", "这里需要一个码"),
@@ -252,13 +249,14 @@ def test_a_page_that_waits_and_one_that_waited_in_vain(shelf: str, eye: tuple[Te
     terminal.foresee("api/products", "Failed to load resource")
     held: list[Route] = []
     for path in ("/", f"/products/{shelf}", f"/checkout/{shelf}"):
-        page.route(re.compile("/api/products"), lambda route: held.append(route))  # noqa: PLW0108 a built-in cannot be marked as Playwright marks it
+        page.route(re.compile("/api/products"), lambda route: held.append(route))  # noqa: PLW0108 it wants a function
         page.goto(path)
         expect(page.locator(".skeleton").first).to_be_visible()
         eyes.look()
+        page.route(re.compile("/api/products"), lambda route: route.abort())
         for each in held:
             each.abort()
         held.clear()
-        page.unroute_all()
         expect(terminal.button("重试").first).to_be_visible()
         eyes.look()
+        page.unroute_all()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, Playwright, WebSocketRoute, expect
 
+from tests.browser.axe import violations
 from tests.browser.terminal import Terminal
 from tests.house import House
 
@@ -38,6 +39,7 @@ def test_where_nothing_may_be_stored_a_card_is_bought(house: House, terminal: Ca
     buyer.button("去结算").click()
     buyer.button("提交订单 ¥9.90").click()
     expect(page.get_by_text("浏览器不让本店保存数据")).to_be_visible()
+    assert violations(page) == []
     with buyer.context.expect_page() as opened:
         buyer.link("前往支付").click()
     opened.value.get_by_role("button", name="确认付款").click()
@@ -58,6 +60,7 @@ def test_without_push_the_page_asks_and_says_so(house: House, terminal: Callable
     buyer.page.route_web_socket("**", refuse)
     buyer.take_over(house, placed)
     expect(buyer.page.get_by_text("实时更新未连上")).to_be_visible()
+    assert violations(buyer.page) == []
     with buyer.page.expect_response(lambda answer: placed["trade_id"] in answer.url and answer.status == 304):
         pass  # an order that did not change is not sent again
     house.pay(placed)
@@ -94,6 +97,7 @@ def test_a_card_is_bought_with_the_keyboard_alone(house: House, terminal: Callab
     page.bring_to_front()
     _tab_to(page, "打开卡密")
     page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog")).to_be_visible()
     _tab_to(page, "打开", exact=True)
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="卡密")).to_be_focused()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import expect
 
+from tests.browser.axe import violations
 from tests.browser.terminal import Terminal
 from tests.house import House
 
@@ -67,10 +68,12 @@ def test_pages_catalogue_and_orders_stay_say_their_age_and_catch_up(
     _leave_network(buyer)
     expect(page.locator(".order-head .stamp")).to_have_text("待支付")
     expect(page.get_by_text("您已离线 订单状态停在3小时前。")).to_be_visible()
+    assert violations(page) == []
     buyer.link("我的订单").tap()
     expect(page.get_by_role("link", name=f"{sku} × 1")).to_contain_text("订单状态停在3小时前")
     buyer.link("选购").tap()
     expect(page.get_by_text("您已离线 商品与库存停在3小时前。")).to_be_visible()
+    assert violations(page) == []
     expect(page.get_by_text(sku)).to_be_visible()
     page.goto(f"/orders/{placed['trade_id']}")
     expect(page.locator(".order-head .stamp")).to_have_text("待支付")
