@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,7 +26,7 @@ from tests.invariants.checker import Snapshot, violations
 SKU, PRICE = "steam-50", 990
 _PATIENCE = 40 * MINUTE  # seconds for which somebody goes on trying
 _RESTS = 3 * HOUR
-_HEARS = 100 * MINUTE  # what comes late comes within that, and no connection has ended
+_HEARS = 80 * MINUTE  # what comes late comes within that, and no connection has ended by then
 #: Faults that last longer than a notice is tried again.
 OUTAGES = {"down", "mute"}
 _plain = TypeDeserializer()
@@ -201,15 +201,13 @@ class Shop:
 
     def forgets(self, *terminals: Terminal) -> None:
         """All places of connections but these are given up: nobody listens there."""
-        waited, kept = 0.0, {each.connection.name for each in terminals if each.connection is not None}
-        while any(
-            each["name"].startswith("CONNECTION#") and each["name"].partition("#")[2] not in kept
-            for each in self.table("ConnectionsTable")
-        ):
-            if waited > _HEARS:
-                raise Failure("a connection that is gone keeps its place")
-            self.platform.wait(30)
-            waited += 30
+        kept = {f"CONNECTION#{each.connection.name}" for each in terminals if each.connection is not None}
+
+        def are_forgotten() -> bool:
+            there = {each["name"] for each in self.table("ConnectionsTable")}
+            return {each for each in there if each.startswith("CONNECTION#")} <= kept
+
+        self.waits_for(are_forgotten, "a connection that is gone keeps its place", patience=_HEARS)
 
     def hands_over(self, order: Order) -> Order:
         """To another terminal, by a code that a third one brings at the same time: one of them is let in."""
@@ -238,6 +236,18 @@ class Shop:
             self.platform.wait(1 if waited < 10 else 30)
             waited += 1 if waited < 10 else 30
         return str(status)
+
+    def waits_for(self, holds: Callable[[], bool], otherwise: str, patience: float = _RESTS) -> None:
+        waited = 0.0
+        while not holds():
+            if waited > patience:
+                raise Failure(otherwise)
+            self.platform.wait(30)
+            waited += 30
+
+    def refunds(self, order: Order) -> list[str]:
+        """How those of its first payment stand."""
+        return [str(each["state"]) for each in self.stored(order)["payments"][0].get("refunds") or ()]
 
     def reads(self, order: Order) -> list[str]:
         """Its codes, which are some that the operator has loaded."""
