@@ -81,7 +81,7 @@ class Terminal:
         return [each for each in told if each["trade_id"] == self.order.trade_id]
 
     def hears(self) -> None:
-        """Until it knows how the order stands; nothing that it was told is untrue."""
+        """Until it knows how the order stands."""
         waited = 0.0
         while self.misses:
             if waited > _HEARS:
@@ -90,12 +90,6 @@ class Terminal:
                 self.comes()
             self.shop.platform.wait(30)
             waited += 30
-        entries = [each for each in self.shop.table("TimelineTable") if each["trade_id"] == self.order.trade_id]
-        true = {each["entry"]: (each["what"], each["status"]) for each in entries}
-        for each in self._heard:
-            entry = f"EVENT#{each['version']:06}"
-            if true.get(entry, each) != (each["change"]["what"], each["status"]):
-                raise Failure(f"version {each['version']} was pushed as {each['status']}, it is {true[entry]}")
 
 
 @dataclass
@@ -305,7 +299,7 @@ class Shop:
 
     def _faults(self) -> list[str]:
         shop = self.snapshot()
-        return [*violations(shop), *self._money(shop), *self._reveals(shop)]
+        return [*violations(shop), *self._money(shop), *self._reveals(shop), *self._pushes(shop)]
 
     def _money(self, shop: Snapshot) -> list[str]:
         """What came in at the providers is on the orders, what went back too, and nothing is given for nothing."""
@@ -332,6 +326,16 @@ class Shop:
             if received(payment) and number not in known:
                 found.append(f"payment {number} is on no order")
         return found
+
+    def _pushes(self, shop: Snapshot) -> list[str]:
+        """Nothing that a terminal was told is untrue."""
+        true = {(each["trade_id"], each["entry"]): (each["what"], each["status"]) for each in shop.timeline}
+        return [
+            f"version {each['version']} of {each['trade_id']} was pushed as {each['status']}"
+            for connection in self.platform.line.connections.values()
+            for each in connection.heard
+            if true.get((each["trade_id"], f"EVENT#{each['version']:06}")) != (each["change"]["what"], each["status"])
+        ]
 
     def _reveals(self, shop: Snapshot) -> list[str]:
         """Codes are read after it is on record, and each by one trade."""
