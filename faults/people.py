@@ -27,8 +27,6 @@ SKU, PRICE = "steam-50", 990
 _PATIENCE = 40 * MINUTE  # seconds for which somebody goes on trying
 _RESTS = 3 * HOUR
 _HEARS = 80 * MINUTE  # what comes late comes within that, and no connection has ended by then
-#: Faults that last longer than a notice is tried again.
-OUTAGES = {"down", "mute"}
 _plain = TypeDeserializer()
 
 
@@ -278,14 +276,8 @@ class Shop:
         )
 
     def comes_to_rest(self) -> list[str]:
-        """What is not as it must be some hours later, and what when every window is over and the books are audited.
-
-        Notices that were given up on in an outage are sent again by the operator, whom an alarm has called.
-        """
+        """What is not as it must be some hours later, and what when every window is over and the books are audited."""
         self.platform.wait(_RESTS)
-        if (self.platform.plan.kind or "") in OUTAGES:
-            self.platform.queues["NoticesDeadLetters"].sends_back(self.platform.queues["NoticesQueue"])
-            self.platform.wait(MINUTE)
         found = self._faults()
         self.platform.wait(9 * DAY)
         found += [f"in the end, {each}" for each in self._faults()]
