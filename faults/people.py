@@ -321,7 +321,7 @@ class Shop:
 
     def _pushes(self, shop: Snapshot) -> list[str]:
         """Nothing that a terminal was told is untrue."""
-        true = {(each["trade_id"], each["entry"]): (each["what"], each["status"]) for each in shop.timeline}
+        true = {(each["trade_id"], each["entry"]): (each["what"], each.get("status")) for each in shop.timeline}
         return [
             f"version {each['version']} of {each['trade_id']} was pushed as {each['status']}"
             for connection in self.platform.line.connections.values()
