@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from faults.clock import HOUR, MINUTE, clock
+from faults.clock import DAY, HOUR, MINUTE, clock
 from faults.people import Failure, Order, Shop
 from faults.platform import Answer
 
@@ -164,6 +164,25 @@ def _refund_by_hand(shop: Shop) -> Ends:
     told = {"note": "sent from the wallet", "provider_ref": "wallet-1"}
     _done(shop.manages("POST", f"/orders/{order.trade_id}/refunds", told))
     shop.waits(order, "refunded")
+    return [(order, {"refunded"})]
+
+
+def _refund_undone(shop: Shop) -> Ends:
+    """It was done, and comes back to the provider a day later: an operator sends it by hand."""
+    order = shop.order()
+    shop.pays(order)
+    shop.waits(order, "delivered")
+    _done(shop.manages("POST", f"/orders/{order.trade_id}/refunds", {"note": "a bad code"}, "refund-key-1"))
+    shop.waits(order, "refunded")
+    shop.platform.wait(DAY)
+    booth, payment = shop.page(order)
+    (refund,) = payment.refunds.values()
+    refund.status, payment.status = "refused", "paid"
+    booth.tell(payment, "refund_refused", refund)
+    shop.waits_for(lambda: shop.refunds(order) == ["by_hand"], "the operator hears nothing of it")
+    booth.refund(payment, "by-hand", payment.received)
+    told = {"note": "sent from the wallet", "provider_ref": "wallet-1"}
+    _done(shop.manages("POST", f"/orders/{order.trade_id}/refunds", told))
     return [(order, {"refunded"})]
 
 
@@ -332,6 +351,7 @@ FLOWS = {
         Flow("refund", _refund),
         Flow("refund-epay", _refund_epay),
         Flow("refund-by-hand", _refund_by_hand),
+        Flow("refund-undone", _refund_undone),
         Flow("refund-parts", _partial),
         Flow("fill", _fill),
         Flow("patience", _patience, parameters={"StockPatienceSeconds": 3600}),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,9 +26,7 @@ from tests.invariants.checker import Snapshot, violations
 SKU, PRICE = "steam-50", 990
 _PATIENCE = 40 * MINUTE  # seconds for which somebody goes on trying
 _RESTS = 3 * HOUR
-_HEARS = 100 * MINUTE  # what comes late comes within that, and no connection has ended
-#: Faults that last longer than a notice is tried again.
-OUTAGES = {"down", "mute"}
+_HEARS = 80 * MINUTE  # what comes late comes within that, and no connection has ended by then
 _plain = TypeDeserializer()
 
 
@@ -81,7 +79,7 @@ class Terminal:
         return [each for each in told if each["trade_id"] == self.order.trade_id]
 
     def hears(self) -> None:
-        """Until it knows how the order stands; nothing that it was told is untrue."""
+        """Until it knows how the order stands."""
         waited = 0.0
         while self.misses:
             if waited > _HEARS:
@@ -90,12 +88,6 @@ class Terminal:
                 self.comes()
             self.shop.platform.wait(30)
             waited += 30
-        entries = [each for each in self.shop.table("TimelineTable") if each["trade_id"] == self.order.trade_id]
-        true = {each["entry"]: (each["what"], each["status"]) for each in entries}
-        for each in self._heard:
-            entry = f"EVENT#{each['version']:06}"
-            if true.get(entry, each) != (each["change"]["what"], each["status"]):
-                raise Failure(f"version {each['version']} was pushed as {each['status']}, it is {true[entry]}")
 
 
 @dataclass
@@ -201,15 +193,13 @@ class Shop:
 
     def forgets(self, *terminals: Terminal) -> None:
         """All places of connections but these are given up: nobody listens there."""
-        waited, kept = 0.0, {each.connection.name for each in terminals if each.connection is not None}
-        while any(
-            each["name"].startswith("CONNECTION#") and each["name"].partition("#")[2] not in kept
-            for each in self.table("ConnectionsTable")
-        ):
-            if waited > _HEARS:
-                raise Failure("a connection that is gone keeps its place")
-            self.platform.wait(30)
-            waited += 30
+        kept = {f"CONNECTION#{each.connection.name}" for each in terminals if each.connection is not None}
+
+        def are_forgotten() -> bool:
+            there = {each["name"] for each in self.table("ConnectionsTable")}
+            return {each for each in there if each.startswith("CONNECTION#")} <= kept
+
+        self.waits_for(are_forgotten, "a connection that is gone keeps its place", patience=_HEARS)
 
     def hands_over(self, order: Order) -> Order:
         """To another terminal, by a code that a third one brings at the same time: one of them is let in."""
@@ -238,6 +228,18 @@ class Shop:
             self.platform.wait(1 if waited < 10 else 30)
             waited += 1 if waited < 10 else 30
         return str(status)
+
+    def waits_for(self, holds: Callable[[], bool], otherwise: str, patience: float = _RESTS) -> None:
+        waited = 0.0
+        while not holds():
+            if waited > patience:
+                raise Failure(otherwise)
+            self.platform.wait(30)
+            waited += 30
+
+    def refunds(self, order: Order) -> list[str]:
+        """How those of its first payment stand."""
+        return [str(each["state"]) for each in self.stored(order)["payments"][0].get("refunds") or ()]
 
     def reads(self, order: Order) -> list[str]:
         """Its codes, which are some that the operator has loaded."""
@@ -274,14 +276,8 @@ class Shop:
         )
 
     def comes_to_rest(self) -> list[str]:
-        """What is not as it must be some hours later, and what when every window is over and the books are audited.
-
-        Notices that were given up on in an outage are sent again by the operator, whom an alarm has called.
-        """
+        """What is not as it must be some hours later, and what when every window is over and the books are audited."""
         self.platform.wait(_RESTS)
-        if (self.platform.plan.kind or "") in OUTAGES:
-            self.platform.queues["NoticesDeadLetters"].sends_back(self.platform.queues["NoticesQueue"])
-            self.platform.wait(MINUTE)
         found = self._faults()
         self.platform.wait(9 * DAY)
         found += [f"in the end, {each}" for each in self._faults()]
@@ -295,7 +291,7 @@ class Shop:
 
     def _faults(self) -> list[str]:
         shop = self.snapshot()
-        return [*violations(shop), *self._money(shop), *self._reveals(shop)]
+        return [*violations(shop), *self._money(shop), *self._reveals(shop), *self._pushes(shop)]
 
     def _money(self, shop: Snapshot) -> list[str]:
         """What came in at the providers is on the orders, what went back too, and nothing is given for nothing."""
@@ -322,6 +318,16 @@ class Shop:
             if received(payment) and number not in known:
                 found.append(f"payment {number} is on no order")
         return found
+
+    def _pushes(self, shop: Snapshot) -> list[str]:
+        """Nothing that a terminal was told is untrue."""
+        true = {(each["trade_id"], each["entry"]): (each["what"], each.get("status")) for each in shop.timeline}
+        return [
+            f"version {each['version']} of {each['trade_id']} was pushed as {each['status']}"
+            for connection in self.platform.line.connections.values()
+            for each in connection.heard
+            if true.get((each["trade_id"], f"EVENT#{each['version']:06}")) != (each["change"]["what"], each["status"])
+        ]
 
     def _reveals(self, shop: Snapshot) -> list[str]:
         """Codes are read after it is on record, and each by one trade."""

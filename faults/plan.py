@@ -20,7 +20,6 @@ class Plan:
         self.listens = False
         self.calls = 0
         self.case: str | None = None  # what has gone wrong
-        self.kind: str | None = None
 
     def begin(self) -> None:
         """What came before this belonged to the setting up."""
@@ -40,7 +39,7 @@ class Plan:
             case = f"{self._flow}:{kind}:{self._number}"
             if self._branch(case, what):
                 self.listens = False
-                self.case, self.kind = case, kind
+                self.case = case
                 self.tell(f"-> {kind}", self._number)
                 return kind
         return None

@@ -52,12 +52,6 @@ class LiveQueue:
         self._read_at(message)
         return f"message-{message.number}"
 
-    def sends_back(self, source: LiveQueue) -> None:
-        """A redrive of dead letters."""
-        while self.messages:
-            message = self.messages.pop(0)
-            source.send(message.body, message.attributes)
-
     def hide(self, receipt: str, seconds: int) -> None:
         for message in self.messages:
             if message.receipt == receipt:

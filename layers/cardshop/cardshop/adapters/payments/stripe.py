@@ -400,7 +400,6 @@ _READERS: dict[str, Callable[[dict[str, Any]], PaymentEvent | None]] = {
     "refund.created": _refund_told,
     "refund.updated": _refund_told,
     "refund.failed": _refund_told,
-    "charge.refund.updated": _refund_told,  # what accounts of older versions hear of it
     "charge.refunded": _charge_refunded,
     "charge.dispute.created": _disputed,
     "charge.dispute.closed": _dispute_closed,
