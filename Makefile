@@ -21,7 +21,7 @@ operator-token: .ready ## print a one-hour operator token (STACK=name for a stac
 	@$(RUN) -m engine operator-token $(if $(STACK),--stack $(STACK))
 
 test: .ready tests/oracles/node_modules/.ready ## everything, from nothing, beside a running `make up`
-	@$(RUN) -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+	@$(RUN) -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 flash-sale: .ready ## 2,000 buyers at once for 500 cards, five times, on the engine and on DynamoDB Local
 	@FLASH_SALE="2000 500" $(RUN) -m pytest -q -s tests/contention/test_flash_sale.py -k "hardly or plenty"
