@@ -1,6 +1,4 @@
-"""Who runs which test, if two processes share the run; and in each one engine, beside whatever else runs on this
-machine, with the stacks that its tests need.
-"""
+"""One engine for each process of the run, beside whatever else runs on this machine, and the stacks its tests need."""
 
 from __future__ import annotations
 
@@ -14,23 +12,6 @@ from engine import deploy, processes, shop
 from engine.processes import PROJECT, Home
 from tests.channels import grid
 from tests.house import House
-
-#: One process for all who need one of these: they take long to make.
-_TOGETHER = {"the shop": {"house", "hasty"}, "two DynamoDBs": {"tables", "dynamodb_local"}}
-
-
-@pytest.hookimpl(tryfirst=True)  # before the names of the groups become a part of the tests'
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of what can be shared out, a module is the least. Who waits most begins: the others fill the pauses."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_company(item)))
-    items.sort(key=lambda item: _company(item) != "the shop")
-
-
-def _company(item: pytest.Item) -> str:
-    asked = set(getattr(item, "fixturenames", ()))
-    module = item.nodeid.partition("::")[0]
-    return next((name for name, fixtures in _TOGETHER.items() if asked & fixtures), module)
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

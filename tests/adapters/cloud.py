@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,16 @@ from cardshop.adapters import aws, settings, tables
 from cardshop.adapters.aws import client
 from moto import mock_aws
 from moto.core.exceptions import AWSError
-from moto.kms.models import kms_backends
+from moto.kms import models as kms
 from moto.stepfunctions.models import StepFunctionBackend
 
 from tests.contention.pointing import MODELS
 
 PROJECT = Path(__file__).resolve().parents[2]
-#: AWS's own descriptions of its services: the one thing worth keeping from test to test.
+#: AWS's own descriptions of its services: worth keeping from test to test.
 _DESCRIPTIONS = botocore.loaders.create_loader()
+#: moto makes a key pair for every key, which ours, being symmetric, never use: one for all.
+_KEY_PAIR = cache(kms.generate_private_key)
 _DEFINITION = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
 
 
@@ -52,6 +55,7 @@ def cloud() -> Iterator[None]:
         for name in [name for name in os.environ if name.startswith(("AWS_ENDPOINT_URL", "AWS_PROFILE"))]:
             patch.delenv(name)
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        patch.setattr(kms, "generate_private_key", _KEY_PAIR)
         forget()
         aws.session().register_component("data_loader", _DESCRIPTIONS)
         for name, definition in TABLES.items():
@@ -94,7 +98,7 @@ def kms_key() -> str:
 
 def lose_keys() -> None:
     """Let KMS know none of its keys any more."""
-    for account in kms_backends.values():
+    for account in kms.kms_backends.values():
         for region in account.values():
             region.keys.clear()
 

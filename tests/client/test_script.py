@@ -11,6 +11,7 @@ import signal
 import struct
 import subprocess
 import termios
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,15 @@ def test_every_table_fits_eighty_columns_with_its_ids_and_numbers_whole(shop: Sh
         assert [each for each in whole if each not in seen] == []
 
 
+@pytest.fixture
+def _interruptible() -> Iterator[None]:
+    """Whoever is started here hears SIGINT: what a shell runs in the background does not, nor does what that starts."""
+    kept = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, kept)
+
+
+@pytest.mark.usefixtures("_interruptible")
 def test_an_import_that_is_interrupted_says_how_to_go_on(shop: Shop, tmp_path: Path) -> None:
     (tmp_path / "cards.txt").write_text(CARDS)
     shop.looks = 1_000_000

