@@ -15,9 +15,7 @@ WEB = PROJECT / "web"
 
 def test_the_pages_own_tests_pass() -> None:
     pages.build()  # installs what they need
-    done = subprocess.run(
-        ["npm", "test", "--silent"], cwd=WEB, env=None, capture_output=True, text=True, timeout=300, check=False
-    )
+    done = subprocess.run(["npm", "test"], cwd=WEB, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -14,7 +14,10 @@ const product = (sku: string, name: string, category?: string): Product => ({
 });
 const ALL = [product("steam-50", "Steam 充值卡 50 元", "游戏"), product("office", "Office key", "软件"), product("x", "X")];
 
-beforeEach(() => vi.stubGlobal("indexedDB", new IDBFactory()));
+beforeEach(() => {
+  vi.stubGlobal("indexedDB", new IDBFactory());
+  vi.resetModules(); // who has opened the one before keeps it
+});
 
 test.each([
   ["", undefined, ["steam-50", "office", "x"]],
