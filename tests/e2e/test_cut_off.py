@@ -29,6 +29,7 @@ _TERMINALS = 3  # of each order
 _AT_ONCE = 8  # orders
 _ALIVE = 1.5  # seconds until a terminal is cut off, on average
 _STEP = 3.0  # seconds between two steps of a trade, on average
+_OPENING = 10  # seconds, as the pages wait for a handshake
 _HASTE = 0.02  # seconds in which no handshake ends: its terminal is gone before it is connected
 
 
@@ -79,7 +80,7 @@ class Follower:
         if not self.trade.calm.is_set() and self.lot.random() < 0.2:
             self._half_connected(address)
             return
-        with connect(address, open_timeout=PATIENCE, compression=None) as line:
+        with connect(address, open_timeout=_OPENING, compression=None) as line:
             self._look()
             self._listen(line, deadline)
 
