@@ -107,7 +107,7 @@ def test_the_catalogue_and_what_is_in_it(shelf: str, eye: tuple[Terminal, Eye]) 
     terminal, eyes = eye
     page = terminal.page
     page.goto("/")
-    expect(page.locator(".ticket")).not_to_have_count(0)
+    expect(page.locator("a.ticket")).not_to_have_count(0)
     eyes.look(keep="shop")
     page.get_by_role("searchbox").fill("没有的东西")
     eyes.look()
@@ -227,7 +227,7 @@ def test_pages_that_cannot_help_say_what_can(house: House, shelf: str, eye: tupl
     eyes.look()
     page.unroute_all()
     terminal.link("选购").click()
-    expect(page.locator(".ticket")).not_to_have_count(0)
+    expect(page.locator("a.ticket")).not_to_have_count(0)
     for path, said in (
         ("/nowhere", "没有这个页面"),
         ("/products/%E0%A4%A", "没有这个页面"),
