@@ -107,7 +107,7 @@ def test_the_catalogue_and_what_is_in_it(shelf: str, eye: tuple[Terminal, Eye]) 
     terminal, eyes = eye
     page = terminal.page
     page.goto("/")
-    expect(page.locator(".ticket")).not_to_have_count(0)
+    expect(page.locator("a.ticket")).not_to_have_count(0)
     eyes.look(keep="shop")
     page.get_by_role("searchbox").fill("没有的东西")
     eyes.look()
@@ -220,7 +220,14 @@ def test_an_order_in_every_other_state(house: House, shelf: str, eye: tuple[Term
 def test_pages_that_cannot_help_say_what_can(house: House, shelf: str, eye: tuple[Terminal, Eye]) -> None:
     terminal, eyes = eye
     page = terminal.page
-    terminal.foresee("40[134]", "Failed to load resource")
+    terminal.foresee("40[134]", "Failed to load resource", "assets/find-")
+    page.route("**/assets/find-*.js", lambda route: route.abort())
+    page.goto("/find")
+    expect(page.get_by_text("此页面的新版本未能载入")).to_be_visible()
+    eyes.look()
+    page.unroute_all()
+    terminal.link("选购").click()
+    expect(page.locator("a.ticket")).not_to_have_count(0)
     for path, said in (
         ("/nowhere", "没有这个页面"),
         ("/products/%E0%A4%A", "没有这个页面"),
