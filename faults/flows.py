@@ -175,6 +175,7 @@ def _refund_undone(shop: Shop) -> Ends:
     _done(shop.manages("POST", f"/orders/{order.trade_id}/refunds", {"note": "a bad code"}, "refund-key-1"))
     shop.waits(order, "refunded")
     shop.platform.wait(DAY)
+    shop.providers.set_their_clock()
     booth, payment = shop.page(order)
     (refund,) = payment.refunds.values()
     refund.status, payment.status = "refused", "paid"
