@@ -17,6 +17,7 @@ from cardshop.adapters.aws import client
 from moto import mock_aws
 from moto.core.exceptions import AWSError
 from moto.kms import models as kms
+from moto.kms.utils import generate_private_key
 from moto.stepfunctions.models import StepFunctionBackend
 
 from tests.contention.pointing import MODELS
@@ -25,7 +26,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 #: AWS's own descriptions of its services: worth keeping from test to test.
 _DESCRIPTIONS = botocore.loaders.create_loader()
 #: moto makes a key pair for every key, which ours, being symmetric, never use: one for all.
-_KEY_PAIR = cache(kms.generate_private_key)
+_KEY_PAIR = cache(generate_private_key)
 _DEFINITION = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
 
 
