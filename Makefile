@@ -37,7 +37,7 @@ bench: .ready benchmarks/lighthouse/node_modules/.ready ## the figures: speed, c
 simulate: .ready ## what the shop would do on AWS at scale: a model against AWS's documented limits, a minute
 	@$(RUN) -m benchmarks.simulation
 
-faults: .ready ## every crash, repeat and race of every flow, ≈ 30 minutes (CASE=pay:crash-after:13 for one, ARGS="--flow pay")
+faults: .ready ## every crash, repeat and race of every flow, ≈ 30 minutes (CASE=pay:crash-after:14 for one, ARGS="--flow pay")
 	@$(RUN) -m faults $(if $(CASE),--case $(CASE)) $(ARGS)
 
 iam: .ready ## take each right from each role in turn and show that its function's own flow fails, ≈ 6 minutes
