@@ -20,8 +20,12 @@ down: .ready ## stop what `up` started; everything is kept
 operator-token: .ready ## print a one-hour operator token (STACK=name for a stack on AWS)
 	@$(RUN) -m engine operator-token $(if $(STACK),--stack $(STACK))
 
-test: .ready tests/oracles/node_modules/.ready ## everything, from nothing, beside a running `make up`
+test: .ready tests/oracles/node_modules/.ready tests/browser/node_modules/.ready ## everything, from nothing, beside a running `make up`
 	@$(RUN) -m pytest
+
+screens: .ready tests/browser/node_modules/.ready ## docs/screens anew: the pages as their tests see them
+	@rm -f docs/screens/*
+	@SCREENS=docs/screens $(RUN) -m pytest -q tests/browser/test_every_page.py
 
 flash-sale: .ready ## 2,000 buyers at once for 500 cards, five times, on the engine and on DynamoDB Local
 	@FLASH_SALE="2000 500" $(RUN) -m pytest -q -s tests/contention/test_flash_sale.py -k "hardly or plenty"
@@ -78,10 +82,10 @@ lock: .ready ## resolve the pinned requirements anew
 	@.engine-venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $<
 	@touch $@
 
-tests/oracles/node_modules/.ready: tests/oracles/package-lock.json
-	@echo "installing the official SDKs that the tests ask whether they agree"
+tests/%/node_modules/.ready: tests/%/package-lock.json
+	@echo "installing what tests/$* asks for a judgement: official SDKs, axe, a reader of QR codes"
 	@command -v npm >/dev/null || { echo "npm is missing: install Node.js 20 or newer" >&2; exit 1; }
-	@cd tests/oracles && npm ci --no-audit --no-fund --loglevel=error
+	@cd tests/$* && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
-.PHONY: help demo up down operator-token test flash-sale bench simulate iam check deploy lock .ready
+.PHONY: help demo up down operator-token test screens flash-sale bench simulate iam check deploy lock .ready

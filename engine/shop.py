@@ -17,7 +17,7 @@ from urllib.parse import urljoin
 import httpx
 
 from engine import deploy, operators, pages, processes
-from engine.processes import PROJECT, REGION, EngineError, Home
+from engine.processes import REGION, EngineError, Home
 from engine.stacks import Stack
 
 STACK = "cardshop"
@@ -127,7 +127,7 @@ Try it by hand
              then open its payment.redirect_url in a browser and pay
   provider   {demo["provider_url"]}
   engine     {outputs["endpoint_url"]} (region {outputs["region"]}, any credentials)
-  all of it  {(home.path / "outputs.json").relative_to(PROJECT)}
+  all of it  {home.path / "outputs.json"}
 Stop it with `make down`; `make up` brings it back as it was.""")
     if outputs["pages_url"]:
         print(f"\nThe shop: {outputs['pages_url']} (in Chromium or Chrome: others do not look for *.localhost here)")
@@ -168,7 +168,7 @@ def _stock(api: httpx.Client, home: Home, say: Say) -> None:
         product = api.get(f"/products/{SKU}")
     if _ok(product)["stock"]["quantity"] < _CARDS_AT_LEAST:
         path = _card_file(home)
-        say(f"loading {path.relative_to(PROJECT)}")
+        say(f"loading {path}")
         headers = {"Content-Type": "text/plain; charset=utf-8"}
         _ok(api.post(f"/admin/products/{SKU}/cards", content=path.read_bytes(), headers=headers))
     pid, key = merchant(home)

@@ -132,11 +132,8 @@ export function follow(link: Link): () => void {
     connecting = false;
     clearTimeout(connectTimer);
     clearTimeout(lookTimer);
-    if (socket) {
-      socket.onopen = socket.onmessage = socket.onclose = null;
-      socket.close();
-      socket = undefined;
-    }
+    if (socket) hangUp(socket);
+    socket = undefined;
   };
 
   const resume = (): void => {
@@ -159,6 +156,13 @@ export function follow(link: Link): () => void {
   window.addEventListener("online", resume);
   resume();
   return stop;
+}
+
+/** One that is not open yet is closed as soon as it is: closed before, the browser would complain of it. */
+function hangUp(socket: WebSocket): void {
+  socket.onmessage = socket.onclose = null;
+  socket.onopen = () => socket.close();
+  if (socket.readyState === WebSocket.OPEN) socket.close();
 }
 
 function parsed(data: unknown): Pushed | undefined {

@@ -8,6 +8,7 @@ import { Problem } from "../api";
 import * as attempts from "../attempt";
 import { Field, focusWrong } from "../parts/field";
 import { Emblem } from "../parts/emblem";
+import { Heading, Loading } from "../parts/heading";
 import { useTitle } from "../parts/hooks";
 import { ChannelPicker } from "../parts/picker";
 import { ProblemNote, ProblemState, State } from "../parts/state";
@@ -44,6 +45,7 @@ export default function Checkout({ sku, query }: { sku: string; query: Record<st
       await adopt(placed.trade_id, placed.token, placed.payment);
       attempts.end(sku);
       route(`/orders/${placed.trade_id}`, true);
+      scrollTo(0, 0);
     } catch (error) {
       const told = error instanceof Problem ? error : new Problem("broken");
       if (!told.open) attempts.end(sku); // refused whole: nothing was written
@@ -79,21 +81,21 @@ export default function Checkout({ sku, query }: { sku: string; query: Record<st
   if (resumed.value)
     return (
       <div role="status">
-        <State title={words.sending} next={words.resuming} />
+        <State page title={words.sending} next={words.resuming} />
       </div>
     );
   if (!product) {
     if (problem?.code === "not_found")
-      return <State title={t().product.missing} next={t().product.missingNext} action={<a class="button" href="/">{t().product.toShop}</a>} />;
-    if (problem) return <ProblemState problem={problem} retry={ask} />;
-    return <div class="sheet skeleton" role="status" aria-label={t().loading} />;
+      return <State page title={t().product.missing} next={t().product.missingNext} action={<a class="button" href="/">{t().product.toShop}</a>} />;
+    if (problem) return <ProblemState page problem={problem} retry={ask} />;
+    return <Loading title={words.title} label={t().loading} />;
   }
 
   const total = money(times(product.price, quantity));
   return (
     <form class="checkout" onSubmit={submit} noValidate>
       <header>
-        <h1 tabIndex={-1}>{words.title}</h1>
+        <Heading>{words.title}</Heading>
       </header>
       <section class="panel">
         <ChannelPicker currency={product.price.currency} chosen={channel} />
@@ -134,7 +136,7 @@ export default function Checkout({ sku, query }: { sku: string; query: Record<st
         </p>
         <ProblemNote problem={refused.value} />
         {refused.value?.open && <p class="note">{words.unanswered}</p>}
-        <button type="submit" class="button wide-button" disabled={sending.value || !channel.value} aria-busy={sending.value}>
+        <button type="submit" class="button wide-button" disabled={!channel.value} aria-busy={sending.value}>
           {sending.value ? words.sending : words.submit(total)}
         </button>
         <small class="hint">{words.hold}</small>

@@ -5,6 +5,7 @@ import { useLocation } from "preact-iso";
 import * as api from "../api";
 import { Problem } from "../api";
 import { Field, focusWrong } from "../parts/field";
+import { Heading } from "../parts/heading";
 import { useTitle } from "../parts/hooks";
 import { ProblemNote } from "../parts/state";
 import { adopt } from "../trades";
@@ -42,7 +43,7 @@ export default function Find({ query }: { query: Record<string, string> }) {
 
   return (
     <form class="narrow panel" onSubmit={submit} noValidate>
-      <h1 tabIndex={-1}>{words.title}</h1>
+      <Heading>{words.title}</Heading>
       <p class="lead">{words.lead}</p>
       <Field
         label={words.number}
@@ -63,7 +64,7 @@ export default function Find({ query }: { query: Record<string, string> }) {
         autoComplete="current-password"
       />
       <ProblemNote problem={problem.value} />
-      <button type="submit" class="button wide-button" disabled={finding.value} aria-busy={finding.value}>
+      <button type="submit" class="button wide-button" aria-busy={finding.value}>
         {finding.value ? words.finding : words.submit}
       </button>
       <small class="hint">{words.noPassword}</small>

@@ -5,6 +5,7 @@ import { useLocation } from "preact-iso";
 import { useEffect } from "preact/hooks";
 import * as api from "../api";
 import { Problem } from "../api";
+import { Heading } from "../parts/heading";
 import { useTitle } from "../parts/hooks";
 import { ProblemState, State } from "../parts/state";
 import { adopt } from "../trades";
@@ -30,7 +31,7 @@ export default function HandOff() {
 
   useEffect(() => {
     const read = () => {
-      code.value = decodeURIComponent(location.hash.slice(1));
+      code.value = decoded(location.hash.slice(1));
       if (!code.value) return;
       history.replaceState(history.state, "", location.pathname);
       void take();
@@ -47,23 +48,30 @@ export default function HandOff() {
   );
   return (
     <>
-      <h1 class="unseen" tabIndex={-1}>
-        {words.title}
-      </h1>
+      {!problem.value && code.value === undefined && <Heading unseen>{words.title}</Heading>}
       {problem.value?.code === "not_found" && (
         <div role="alert">
-          <State title={words.failed} next={words.failedNext} action={find} />
+          <State page title={words.failed} next={words.failedNext} action={find} />
         </div>
       )}
       {problem.value && problem.value.code !== "not_found" && (
-        <ProblemState problem={problem.value} retry={() => void take()} />
+        <ProblemState page problem={problem.value} retry={() => void take()} />
       )}
-      {!problem.value && code.value === "" && <State title={words.empty} next={words.emptyNext} action={find} />}
+      {!problem.value && code.value === "" && <State page title={words.empty} next={words.emptyNext} action={find} />}
       {!problem.value && code.value && (
         <div role="status">
-          <State title={words.taking} />
+          <State page title={words.taking} />
         </div>
       )}
     </>
   );
+}
+
+/** What was not encoded as it should be is no code of ours: the API says so. */
+function decoded(fragment: string): string {
+  try {
+    return decodeURIComponent(fragment);
+  } catch {
+    return fragment;
+  }
 }

@@ -1,3 +1,4 @@
+import { Heading } from "../parts/heading";
 import { useTitle } from "../parts/hooks";
 import { t } from "../words";
 
@@ -9,7 +10,7 @@ export default function Lost() {
       <p class="lost" aria-hidden="true">
         404
       </p>
-      <h1 tabIndex={-1}>{words.title}</h1>
+      <Heading>{words.title}</Heading>
       <p>{words.next}</p>
       <div class="row">
         <a class="button" href="/">

@@ -9,6 +9,7 @@ import { announce } from "../parts/announce";
 import { Cards, copy } from "../parts/cards";
 import { Dialog, Sure } from "../parts/dialog";
 import { HandOffCode } from "../parts/handoff";
+import { Heading, refocus } from "../parts/heading";
 import { useTitle } from "../parts/hooks";
 import { Icon } from "../parts/icons";
 import { Live } from "../parts/live";
@@ -20,7 +21,7 @@ import { Payments, Timeline } from "../parts/timeline";
 import type { Order } from "../shapes";
 import { age, money, moment, times } from "../show";
 import { contested, steps } from "../steps";
-import type { KeptOrder } from "../store";
+import { type KeptOrder, remembers } from "../store";
 import { type Trade, watch } from "../trades";
 import { t } from "../words";
 
@@ -36,7 +37,10 @@ export default function OrderPage({ trade: tradeId }: { trade: string }) {
   const status = order?.status;
   const before = useRef(status);
   useEffect(() => {
-    if (status && before.current && status !== before.current) announce(words.order.nowIs(words.status[status]));
+    if (status && before.current && status !== before.current) {
+      announce(words.order.nowIs(words.status[status]));
+      refocus();
+    }
     before.current = status;
   }, [status]);
 
@@ -45,13 +49,21 @@ export default function OrderPage({ trade: tradeId }: { trade: string }) {
       {words.order.find}
     </a>
   );
-  if (kept === null) return <State title={words.order.missing} next={words.order.missingNext} action={find} />;
-  if (expired && !order) return <State title={words.order.expired} next={words.order.expiredNext} action={find} />;
+  if (kept === null) 
+    return (
+      <State
+        page
+        title={words.order.missing}
+        next={remembers.value ? words.order.missingNext : words.order.missingUnkept}
+        action={find}
+      />
+    );
+  if (expired && !order) return <State page title={words.order.expired} next={words.order.expiredNext} action={find} />;
   return (
     <article class="order">
       <header class="order-head">
         <div>
-          <h1 tabIndex={-1}>{words.order.title}</h1>
+          <Heading>{words.order.title}</Heading>
           <Live mode={trade.mode.value} />
         </div>
         {order && <Stamp status={order.status} />}

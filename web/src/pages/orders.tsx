@@ -5,6 +5,7 @@ import { useEffect } from "preact/hooks";
 import { online } from "../online";
 import { tell } from "../parts/announce";
 import { Sure } from "../parts/dialog";
+import { Heading, refocus } from "../parts/heading";
 import { useTitle } from "../parts/hooks";
 import { Icon } from "../parts/icons";
 import { State } from "../parts/state";
@@ -35,14 +36,20 @@ export default function Orders() {
     await store.forgetOrder(gone);
     kept.value = kept.value?.filter((each) => each.trade_id !== gone);
     tell(words.forgotten);
+    requestAnimationFrame(refocus);
   };
 
   return (
     <>
       <header class="hero">
-        <h1 tabIndex={-1}>{words.title}</h1>
+        <Heading>{words.title}</Heading>
         <p>{words.lead}</p>
       </header>
+      {!online.value && kept.value && kept.value.length > 0 && (
+        <p class="note warn" role="status">
+          <strong>{t().offline.now}</strong>
+        </p>
+      )}
       {!kept.value && <div class="sheet skeleton" role="status" aria-label={t().loading} />}
       {kept.value?.length === 0 && (
         <State
@@ -95,7 +102,7 @@ export default function Orders() {
 function Row({ kept: { trade_id, order, seen_at, added_at } }: { kept: store.KeptOrder }) {
   const words = t();
   const first = order?.items[0];
-  const stale = !online.value && seen_at ? age(seen_at) : undefined;
+  const stale = !online.value && seen_at && (age(seen_at) ?? words.offline.recent);
   return (
     <a href={`/orders/${trade_id}`}>
       <span class="order-what">

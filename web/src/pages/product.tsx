@@ -8,6 +8,7 @@ import { Problem } from "../api";
 import { known, load, products } from "../catalogue";
 import { online } from "../online";
 import { Emblem } from "../parts/emblem";
+import { Heading, Loading } from "../parts/heading";
 import { useTitle } from "../parts/hooks";
 import { Icon } from "../parts/icons";
 import { Quantity } from "../parts/quantity";
@@ -41,15 +42,15 @@ export default function ProductPage({ sku }: { sku: string }) {
   const { route } = useLocation();
   const { product, problem, ask } = useProduct(sku);
   const quantity = useSignal(1);
-  useTitle(product?.name ?? words.missing);
+  useTitle(product?.name ?? (problem?.code === "not_found" ? words.missing : words.one));
 
   if (!product) {
     if (problem?.code === "not_found")
       return (
-        <State title={words.missing} next={words.missingNext} action={<a class="button" href="/">{words.toShop}</a>} />
+        <State page title={words.missing} next={words.missingNext} action={<a class="button" href="/">{words.toShop}</a>} />
       );
-    if (problem) return <ProblemState problem={problem} retry={ask} />;
-    return <div class="sheet skeleton" role="status" aria-label={t().loading} />;
+    if (problem) return <ProblemState page problem={problem} retry={ask} />;
+    return <Loading title={words.one} label={t().loading} />;
   }
 
   const most = product.stock.quantity;
@@ -65,7 +66,7 @@ export default function ProductPage({ sku }: { sku: string }) {
           <Emblem product={product} />
           <div>
             {product.category && <small class="kind">{product.category}</small>}
-            <h1 tabIndex={-1}>{product.name}</h1>
+            <Heading>{product.name}</Heading>
           </div>
         </header>
         {product.description && <p class="description">{product.description}</p>}

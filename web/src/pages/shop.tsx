@@ -5,6 +5,7 @@ import { useEffect } from "preact/hooks";
 import { categories, load, loading, matching, problem, products, seenAt } from "../catalogue";
 import { online } from "../online";
 import { Emblem } from "../parts/emblem";
+import { Heading } from "../parts/heading";
 import { useTitle } from "../parts/hooks";
 import { Icon } from "../parts/icons";
 import { ProblemState, State } from "../parts/state";
@@ -33,7 +34,7 @@ export function Shop() {
   return (
     <>
       <header class="hero">
-        <h1 tabIndex={-1}>{words.title}</h1>
+        <Heading>{words.title}</Heading>
         <p>{words.lead}</p>
       </header>
       <div class="finder">
@@ -66,7 +67,7 @@ export function Shop() {
         )}
       </div>
 
-      {all && problem.value && (
+      {all && (problem.value || !online.value) && (
         <p class="note warn" role="status">
           {!online.value && <strong>{t().offline.now} </strong>}
           {t().offline.catalogue(age(seenAt.value) ?? t().offline.recent)}{" "}

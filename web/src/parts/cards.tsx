@@ -4,7 +4,7 @@
  */
 
 import { type Signal, useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import * as api from "../api";
 import { Problem } from "../api";
 import * as box from "../box";
@@ -26,13 +26,23 @@ export function Cards({ order, token }: { order: Order; token: string }) {
   const unsealing = useSignal(false);
   const opening = useSignal(false);
   const problem = useSignal<Problem | undefined>(undefined);
+  const title = useRef<HTMLHeadingElement>(null);
   const count = order.items.reduce((all, each) => all + each.quantity, 0);
 
   useEffect(() => {
     void store.box(order.trade_id).then((found) => (sealed.value = found));
   }, [order.trade_id]);
 
+  const shown = cards.value !== undefined;
+  const before = useRef(shown);
+  useEffect(() => {
+    // The button that was pressed is gone: go on from here.
+    if (shown !== before.current && document.activeElement === document.body) title.current?.focus();
+    before.current = shown;
+  }, [shown]);
+
   const open = async () => {
+    if (opening.value) return;
     opening.value = true;
     problem.value = undefined;
     try {
@@ -51,7 +61,7 @@ export function Cards({ order, token }: { order: Order; token: string }) {
   return (
     <section class="panel cards" aria-labelledby="cards-title">
       <header class="row apart">
-        <h2 id="cards-title">{words.title}</h2>
+        <h2 id="cards-title" ref={title} tabIndex={-1}>{words.title}</h2>
         <span class="hint">{words.count(count)}</span>
       </header>
       <ul class="codes">
@@ -94,7 +104,6 @@ export function Cards({ order, token }: { order: Order; token: string }) {
         <button
           type="button"
           class="button wide-button"
-          disabled={opening.value}
           aria-busy={opening.value}
           onClick={() => (asking.value = true)}
         >
@@ -177,6 +186,7 @@ function Keep({ cards, tradeId, sealed, done }: Passphrase & { cards: Card[] }) 
   const keep = async (event: SubmitEvent & { currentTarget: HTMLFormElement }) => {
     event.preventDefault();
     checked.value = true;
+    if (sealing.value) return;
     if (short || differs) return focusWrong(event.currentTarget);
     sealing.value = true;
     const made = await box.seal(cards, passphrase.value, tradeId);
@@ -205,7 +215,7 @@ function Keep({ cards, tradeId, sealed, done }: Passphrase & { cards: Card[] }) 
         autoComplete="new-password"
       />
       <div class="row end">
-        <button type="submit" class="button" disabled={sealing.value} aria-busy={sealing.value}>
+        <button type="submit" class="button" aria-busy={sealing.value}>
           {sealing.value ? words.sealing : words.keepYes}
         </button>
       </div>
@@ -242,7 +252,7 @@ function Unseal({ tradeId, sealed, cards, done }: Passphrase & { cards: Signal<C
         autoComplete="current-password"
       />
       <div class="row end">
-        <button type="submit" class="button" disabled={opening.value} aria-busy={opening.value}>
+        <button type="submit" class="button" aria-busy={opening.value}>
           {opening.value ? words.opening : words.openYes}
         </button>
       </div>

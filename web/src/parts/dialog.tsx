@@ -1,7 +1,7 @@
 /** The browser's own modal dialog: it traps focus, closes on Escape and gives focus back. */
 
 import type { ComponentChildren } from "preact";
-import { useEffect, useId, useRef } from "preact/hooks";
+import { useId, useLayoutEffect, useRef } from "preact/hooks";
 import { t } from "../words";
 import { Icon } from "./icons";
 
@@ -15,7 +15,8 @@ interface Shown {
 export function Dialog({ title, open, onClose, children }: Shown) {
   const dialog = useRef<HTMLDialogElement>(null);
   const name = useId();
-  useEffect(() => {
+  // Before the next key: what had the focus then is what gets it back.
+  useLayoutEffect(() => {
     if (open && !dialog.current?.open) dialog.current?.showModal();
     if (!open && dialog.current?.open) dialog.current.close();
   }, [open]);

@@ -16,9 +16,9 @@ export function Emblem({ product }: { product: Pick<Product, "sku" | "name"> }) 
 /** One Chinese character, or up to two Latin initials. */
 function initials(name: string): string {
   const first = name.trim()[0] ?? "";
-  if (!/[a-z0-9]/i.test(first)) return first;
+  if (!/[a-z]/i.test(first)) return first;
   return name
-    .split(/[^a-z0-9]+/i)
+    .split(/[^a-z]+/i)
     .filter(Boolean)
     .slice(0, 2)
     .map((word) => word[0]?.toUpperCase())

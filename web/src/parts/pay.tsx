@@ -1,7 +1,7 @@
 /** How this order is paid from here: a page, a QR code, a form or an app; or another way. */
 
 import { useComputed, useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import * as api from "../api";
 import { Problem } from "../api";
 import { called, load } from "../channels";
@@ -24,6 +24,7 @@ export function Pay({ trade, order, token, kept }: { trade: Trade; order: Order;
   const channel = useSignal("");
   const opening = useSignal(false);
   const problem = useSignal<Problem | undefined>(undefined);
+  const way = useRef<HTMLElement>(null);
   const unpaid = order.payments.filter((each) => each.state === "open");
   const shown = unpaid.some((each) => each.payment_id === kept?.payment_id) ? kept : undefined;
   const last = unpaid.at(-1) ?? order.payments.at(-1);
@@ -40,6 +41,9 @@ export function Pay({ trade, order, token, kept }: { trade: Trade; order: Order;
       const { payment } = await api.pay(order.trade_id, token, through);
       await trade.paying(payment);
       choosing.value = false;
+      requestAnimationFrame(() => {
+        if (document.activeElement === document.body) way.current?.querySelector<HTMLElement>("a, button")?.focus();
+      });
     } catch (error) {
       problem.value = error instanceof Problem ? error : new Problem("broken");
     }
@@ -48,7 +52,7 @@ export function Pay({ trade, order, token, kept }: { trade: Trade; order: Order;
   };
 
   return (
-    <section class="panel pay" aria-label={words.pay.title}>
+    <section ref={way} class="panel pay" aria-label={words.pay.title}>
       <TimeLeft until={order.expires_at} />
       <p class="pay-what">
         <span class="price large">{money(order.due ?? order.amount)}</span>
@@ -58,7 +62,7 @@ export function Pay({ trade, order, token, kept }: { trade: Trade; order: Order;
       {shown && !shown.unavailable && <Way session={shown} />}
       {!shown && last && (
         <>
-          <button type="button" class="button wide-button" disabled={opening.value} onClick={() => void open(last.channel)}>
+          <button type="button" class="button wide-button" onClick={() => void open(last.channel)}>
             {opening.value ? words.pay.opening : words.pay.show}
           </button>
           {order.terminal !== terminal() && <small class="hint">{words.pay.showHint}</small>}
@@ -67,7 +71,7 @@ export function Pay({ trade, order, token, kept }: { trade: Trade; order: Order;
       {shown?.unavailable && last && (
         <div class="note warn">
           <p>{words.pay.unavailable}</p>
-          <button type="button" class="button quiet" disabled={opening.value} onClick={() => void open(last.channel)}>
+          <button type="button" class="button quiet" onClick={() => void open(last.channel)}>
             {opening.value ? words.pay.opening : words.retry}
           </button>
         </div>
@@ -83,7 +87,7 @@ export function Pay({ trade, order, token, kept }: { trade: Trade; order: Order;
           <button
             type="button"
             class="button"
-            disabled={opening.value || !channel.value}
+            disabled={!channel.value}
             aria-busy={opening.value}
             onClick={() => void open(channel.value)}
           >

@@ -3,33 +3,44 @@
 import type { ComponentChildren } from "preact";
 import type { Problem } from "../api";
 import { explained, t } from "../words";
+import { Heading } from "./heading";
 import { Icon } from "./icons";
 
 interface Said {
+  /** All that there is on its page: then it is what the page is called. */
+  page?: boolean;
   title: string;
   next?: string;
   action?: ComponentChildren;
 }
 
-export function State({ title, next, action }: Said) {
+export function State({ page, title, next, action }: Said) {
   return (
     <div class="state">
       <span class="state-mark">
         <Icon name="ticket" />
       </span>
-      <h2>{title}</h2>
+      {page ? <Heading>{title}</Heading> : <h2>{title}</h2>}
       {next && <p>{next}</p>}
       {action && <div class="row">{action}</div>}
     </div>
   );
 }
 
+interface Stopped {
+  page?: boolean;
+  problem: Problem;
+  title?: string;
+  retry?: () => void;
+}
+
 /** A whole page's or panel's problem. */
-export function ProblemState({ problem, title, retry }: { problem: Problem; title?: string; retry?: () => void }) {
+export function ProblemState({ page = false, problem, title, retry }: Stopped) {
   const [say, next] = explained(problem.code);
   return (
     <div role="alert">
       <State
+        page={page}
         title={title ?? say}
         next={title ? `${say}${t().code === "en" ? ". " : "。"}${next}` : next}
         action={

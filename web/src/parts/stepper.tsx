@@ -16,7 +16,7 @@ export function Stepper({ steps }: { steps: Step[] }) {
           aria-current={at === "now" ? "step" : undefined}
         >
           <span class="dot">{at === "done" ? <Icon name="check" /> : OFF.has(status) && at === "now" && <Icon name="cross" />}</span>
-          <span class="step-name">{words.status[status]}</span>
+          <span class="step-name">{status === "pending_payment" && at === "done" ? words.order.ordered : words.status[status]}</span>
           {when && <time dateTime={when}>{toTheSecond(when).split(/,? /).at(-1)}</time>}
         </li>
       ))}

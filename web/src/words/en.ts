@@ -48,6 +48,7 @@ const en: Words = {
     out_of_stock: "Sold out",
   },
   product: {
+    one: "Product",
     quantity: "Quantity",
     fewer: "One fewer",
     more: "One more",
@@ -124,6 +125,7 @@ const en: Words = {
     title: "Order",
     number: "Order number",
     steps: "Progress",
+    ordered: "Ordered",
     amount: "Amount",
     due: "Still to pay",
     placed: "Placed",
@@ -132,6 +134,7 @@ const en: Words = {
     again: "Buy again",
     missing: "This device does not have that order",
     missingNext: "Find it by its number and query password, or use “Other device” on the device you ordered with.",
+    missingUnkept: "This browser does not let the shop keep anything. Go back to the page you ordered on: it shows what comes of the order.",
     find: "Find the order",
     expired: "This device's pass for the order is no longer valid",
     expiredNext: "Get a new one with the order number and the query password.",
