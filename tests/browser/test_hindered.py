@@ -90,6 +90,8 @@ def test_a_card_is_bought_with_the_keyboard_alone(house: House, terminal: Callab
     _tab_to(page, "前往支付")
     with buyer.context.expect_page() as opened:
         page.keyboard.press("Enter")
+    expect(opened.value.get_by_role("button", name="确认付款")).to_be_visible()
+    opened.value.bring_to_front()
     _tab_to(opened.value, "确认付款")
     opened.value.keyboard.press("Enter")
     expect(opened.value.locator(".order-head .stamp")).to_have_text("发货成功")

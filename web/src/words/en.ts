@@ -64,7 +64,7 @@ const en: Words = {
       "Stored encrypted, unsealed when you open it",
       "Start on one device, finish on another",
     ],
-    left: (n) => `${n} in stock`,
+    left: (n) => `${n} left`,
   },
   checkout: {
     title: "Checkout",
