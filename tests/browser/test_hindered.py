@@ -97,6 +97,7 @@ def test_a_card_is_bought_with_the_keyboard_alone(house: House, terminal: Callab
     expect(opened.value.locator(".order-head .stamp")).to_have_text("发货成功")
     opened.value.close()
     page.bring_to_front()
+    expect(buyer.button("打开卡密")).to_be_visible()
     _tab_to(page, "打开卡密")
     page.keyboard.press("Enter")
     expect(page.get_by_role("dialog")).to_be_visible()

@@ -297,7 +297,7 @@ def test_who_serves_everybody_cannot_read_an_account_and_who_saves_accounts_no_p
     ("index", "functions"),
     [
         ("due", {"ReconcileFunction", "InspectTradesFunction"}),
-        ("awaiting-stock", {"ImportCardsFunction", "ManageBatchesFunction"}),
+        ("awaiting-stock", {"ImportCardsFunction", "ManageBatchesFunction", "ReconcileFunction"}),
         ("holds-by-address", {"PlaceOrderFunction"}),
         ("holds-by-device", {"PlaceOrderFunction"}),
         ("holds-by-contact", {"PlaceOrderFunction"}),
