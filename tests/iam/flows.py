@@ -651,6 +651,15 @@ def money_is_found_after_the_closing(shop: Shop) -> Generator[None]:
 
 
 @flow("Reconcile")
+def a_card_is_for_sale_and_an_order_waits(shop: Shop) -> Generator[None]:
+    placed, _ = shop.awaiting_stock(for_sale=1)
+    shop.make_due(placed["trade_id"])
+    yield
+    _reconciled(shop)
+    _is(shop, placed, "delivered")
+
+
+@flow("Reconcile")
 def an_execution_was_stopped(shop: Shop) -> Generator[None]:
     placed = shop.waiting()
     machine, trade_id = shop.outputs["StateMachineArn"], placed["trade_id"]

@@ -103,9 +103,9 @@ class Shop(House):
         self.become(placed, "delivered", paid=True, after_sale_until={"N": str(10**13)})
         return placed
 
-    def awaiting_stock(self) -> tuple[dict[str, Any], str]:
+    def awaiting_stock(self, for_sale: int = 0) -> tuple[dict[str, Any], str]:
         """A paid order without a card, and its product, which has one that is not for sale."""
-        sku, _ = self.product(1)
+        sku, _ = self.product(1 + for_sale)
         placed = self.waiting(sku=sku)
         (card,) = self.stored(placed["trade_id"])["cards"]["L"]
         pool, _, card_id = card["S"].rpartition("/")
