@@ -12,12 +12,22 @@ from cardshop.usecases.refund_payment import RefundPayment, ReturnMoney
 from cardshop.usecases.settle_payment import RecordPayment, SettlePayment
 
 from tests.domain.builders import AFTER_SALE_MS, STOCK_PATIENCE_MS
-from tests.usecases.fakes import URLS, Shop
+from tests.usecases.fakes import URLS, Clock, Connections, Shop
 
 
 @pytest.fixture
 def shop() -> Shop:
     return Shop()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def connections() -> Connections:
+    return Connections()
 
 
 @pytest.fixture

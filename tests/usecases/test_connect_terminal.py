@@ -18,16 +18,6 @@ OTHER = "a" * 26
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def connections() -> Connections:
-    return Connections()
-
-
-@pytest.fixture
 def connect(connections: Connections, clock: Clock) -> ConnectTerminal:
     return ConnectTerminal(connections, CAPS, clock)
 

@@ -14,16 +14,6 @@ ADDRESS = "203.0.113.7"
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def connections() -> Connections:
-    return Connections()
-
-
-@pytest.fixture
 def issue(connections: Connections, clock: Clock) -> IssueTicket:
     return IssueTicket(connections, SECRET, Caps(per_feed=3, per_address=5), clock)
 

@@ -53,11 +53,6 @@ class Line:
 
 
 @pytest.fixture
-def connections() -> Connections:
-    return Connections()
-
-
-@pytest.fixture
 def line() -> Line:
     return Line()
 
