@@ -84,14 +84,21 @@ class Key(Bucket):
 
 
 @dataclass(slots=True)
+class Kept:
+    """What an environment has read of the parameter store: when, until when it is fresh, for how long at most."""
+
+    age: float
+    until: float = 0.0
+    read: float = -OLD_AT_MOST - 1
+
+
+@dataclass(slots=True)
 class Worker:
-    """An execution environment, and until when it keeps what it has read."""
+    """An execution environment, and what it keeps."""
 
     cold: bool
-    settings: float = 0.0
-    url: float = 0.0
-    settings_read: float = -OLD_AT_MOST - 1
-    url_read: float = -OLD_AT_MOST - 1
+    settings: Kept = field(default_factory=lambda: Kept(SETTINGS_AGE))
+    url: Kept = field(default_factory=lambda: Kept(URL_AGE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +268,7 @@ class Shop:
         try:
             if worker.cold:
                 yield self._cold(worker)
-            if worker.settings <= self.env.now and not (yield from self._settings(worker)):
+            if not (yield from self._fresh(worker.settings)):
                 return "503 unavailable: settings"
             trade = Trade(self.env, self.random, product, self.files)
             item = self._key(pattern.PRODUCT, product, PARTITION_READS)
@@ -278,7 +285,7 @@ class Shop:
             ]
             if not (self._done(claim) or (yield from self._spend(claim))):
                 return "503 unavailable: DynamoDB"
-            if worker.url <= self.env.now and not (yield from self._url(worker)):
+            if not (yield from self._fresh(worker.url)):
                 self.result.unpayable += 1
         finally:
             self._leave(pattern.PLACE.name, worker)
@@ -298,7 +305,7 @@ class Shop:
         try:
             if worker.cold:
                 yield self._cold(worker)
-            if settings and worker.settings <= self.env.now and not (yield from self._settings(worker)):
+            if settings and not (yield from self._fresh(worker.settings)):
                 return False
             yield self.env.timeout(step.seconds)
             return not units or self._done(units) or (yield from self._spend(units))
@@ -361,7 +368,7 @@ class Shop:
         worker = yield from self._hired(pattern.CONFIRM.name)
         again = [(trade, min(NOTICE_LONGEST, NOTICE_RETRY * 2.0 ** (tries - 1)))]
         try:
-            if worker.settings <= self.env.now and not (yield from self._settings(worker)):
+            if not (yield from self._fresh(worker.settings)):
                 return again
             yield self.env.timeout(pattern.CONFIRM.seconds - MS["SendTaskSuccess"] / 1000)
             if not trade.paid:
@@ -575,23 +582,15 @@ class Shop:
         self.working -= 1
         self.idle[function].append(worker)
 
-    def _settings(self, worker: Worker) -> Process:
-        """A channel's settings, kept for a minute: its secrets are in the parameter store. Old ones do if need be."""
+    def _fresh(self, kept: Kept) -> Process:
+        """Whether it can be used: it is kept for a while, and used for longer if it cannot be read anew."""
+        if kept.until > self.env.now:
+            return True
         if (yield from self._parameter()):
-            worker.settings_read = self.env.now
-            worker.settings = self.env.now + SETTINGS_AGE * self.random.uniform(1 - SPREAD, 1)
-        elif self.env.now - worker.settings_read <= OLD_AT_MOST:
-            worker.settings = self.env.now + OLD_FOR
-        else:
-            return False
-        return True
-
-    def _url(self, worker: Worker) -> Process:
-        if (yield from self._parameter()):
-            worker.url_read = self.env.now
-            worker.url = self.env.now + URL_AGE * self.random.uniform(1 - SPREAD, 1)
-        elif self.env.now - worker.url_read <= OLD_AT_MOST:
-            worker.url = self.env.now + OLD_FOR
+            kept.read = self.env.now
+            kept.until = self.env.now + kept.age * self.random.uniform(1 - SPREAD, 1)
+        elif self.env.now - kept.read <= OLD_AT_MOST:
+            kept.until = self.env.now + OLD_FOR
         else:
             return False
         return True
@@ -610,7 +609,7 @@ class Shop:
         for step in {each.name: each for each in pattern.PAID if each.invocations}.values():
             enough = int(self.load.rate * step.seconds * 2) + 10
             self.idle[step.name] = [
-                Worker(False, self.random.uniform(0, SETTINGS_AGE), self.random.uniform(0, URL_AGE), 0.0, 0.0)
+                Worker(False, *(Kept(age, self.random.uniform(0, age), 0.0) for age in (SETTINGS_AGE, URL_AGE)))
                 for _ in range(enough)
             ]
 
