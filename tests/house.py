@@ -17,7 +17,27 @@ import httpx
 from engine import deploy, operators, shop
 from engine.processes import Home
 
-PATIENCE = 120.0  # seconds until something that must happen is given up on
+PATIENCE = 240.0  # seconds until what must happen is given up on: a queue hides for 180 what its reader lost
+_ANSWER = 150.0  # seconds for an answer: a function may take 120 here
+
+
+class _AsksAgain(httpx.HTTPTransport):
+    """As clients do: 503 says that something did not answer, and that asking again is safe, whatever was asked.
+
+    It comes of a machine that is short of processors; who wants to see a 503 asks without this.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(limits=httpx.Limits(max_connections=64, max_keepalive_connections=64))
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        for pause in (0.5, 1, 2, 4):
+            answer = super().handle_request(request)
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                return answer
+            answer.close()
+            time.sleep(pause)
+        return super().handle_request(request)
 
 
 @dataclass
@@ -31,8 +51,7 @@ class House:
 
     @cached_property
     def api(self) -> httpx.Client:
-        limits = httpx.Limits(max_connections=64, max_keepalive_connections=64)
-        return httpx.Client(base_url=self.outputs["ApiUrl"], timeout=60, limits=limits)
+        return httpx.Client(base_url=self.outputs["ApiUrl"], timeout=_ANSWER, transport=_AsksAgain())
 
     @cached_property
     def operator(self) -> dict[str, str]:

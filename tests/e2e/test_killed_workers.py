@@ -405,7 +405,7 @@ def test_trades_of_every_kind_end_well_though_their_workers_are_killed(
             print(f"\n{_told(killer, client)}\n{_TRADES} trades in {time.monotonic() - began:.0f} s")
             print(f'the same again, as far as it is drawn: KILLS="{_TRADES} {seed}"')
     assert len(set(read)) == len(read), "a card was read by two buyers"
-    assert_sound(stack, within_windows=True)
+    assert_sound(stack)
     alive = {function for function, left in killer.wanted.items() if left == _IN_A_CALL}
     assert not alive, "never killed in a call"
 

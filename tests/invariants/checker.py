@@ -34,7 +34,6 @@ class Snapshot:
     holdings: list[dict[str, Any]] = field(default_factory=list)
     running: dict[str, str] = field(default_factory=dict)  # trade id → the state its running execution is in
     queues: dict[str, int] = field(default_factory=dict)  # name → messages
-    within_windows: bool = False  # a machine that began to wait while its trade was closed waits till the window ends
     forgetful: bool = False  # the engine was stopped with stream records nobody had read: it forgets them, AWS does not
 
 
@@ -79,13 +78,13 @@ def violations(shop: Snapshot) -> list[str]:
     return [f"{check.__name__.strip('_')}: {what}" for check in _CHECKS for what in check(shop)]
 
 
-def assert_sound(house: House, *, forgetful: bool = False, within_windows: bool = False) -> None:
+def assert_sound(house: House, *, forgetful: bool = False) -> None:
     """The shop comes to rest, and is sound there. Streams and queues may still be at work when this is called."""
     found: list[str] = []
 
     def sound() -> bool:
         shop = read(house)
-        shop.forgetful, shop.within_windows = forgetful, within_windows
+        shop.forgetful = forgetful
         found[:] = violations(shop)
         return not found
 
@@ -246,8 +245,6 @@ def _machine_agrees(shop: Snapshot) -> Iterator[str]:
         if state is None and status not in _FINISHED | {Status.REFUNDING}:
             yield f"{order['trade_id']} is {status} and no execution drives it"
         waits_on = status is Status.REFUNDING and state in _WAIT_WHILE_REFUNDING
-        if shop.within_windows and (status, state) == (Status.CLOSED, "AwaitPayment") and "task_token" not in order:
-            continue
         if state is not None and status not in MACHINE_STATES.get(state, frozenset()) and not waits_on:
             yield f"{order['trade_id']} is {status}, its execution is in {state}"
         if state is not None and status is Status.PAID:

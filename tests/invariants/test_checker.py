@@ -412,16 +412,6 @@ def test_a_gap_in_a_story_is_excused_where_the_engine_forgot_its_streams_and_not
     assert [what.partition(":")[0] for what in violations(shop)] == ["holds_are_of_unpaid_orders"]
 
 
-def test_a_machine_whose_token_the_closing_write_took_may_wait_till_its_window_ends() -> None:
-    order = {"trade_id": "a", "status": "closed"}
-    shop = Snapshot([order], [], [], [], [], running={"a": "AwaitPayment"})
-    assert len(list(checker._machine_agrees(shop))) == 1
-    shop.within_windows = True
-    assert list(checker._machine_agrees(shop)) == []
-    order["task_token"] = "could be told"
-    assert len(list(checker._machine_agrees(shop))) == 1
-
-
 def test_every_check_is_seen_to_fail() -> None:
     planted = {check for _, check in _PLANTED}
     assert planted == {check.__name__.strip("_") for check in checker._CHECKS}

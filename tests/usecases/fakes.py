@@ -133,7 +133,8 @@ class Orders:
                 self._stock.put(card.returned())
         by_machine = after.status is not before.status and after.last_change.actor == SHOP
         woken = {Status.AWAITING_STOCK, Status.REFUNDING}
-        spent = by_machine and before.status not in woken and after.status is not Status.REFUNDING
+        keeping = {Status.REFUNDING, Status.CLOSED, Status.COMPLETED}
+        spent = by_machine and before.status not in woken and after.status not in keeping
         return self.put(replace(after, task_token=None if spent else there.task_token))
 
     def holds(self, subject: str, value: str, limit: int) -> list[int]:

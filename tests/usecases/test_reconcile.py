@@ -328,6 +328,33 @@ def test_a_machine_that_still_waits_after_the_after_sale_window_goes_on_and_comp
     assert (shop.machine.woken, shop.orders.by_id[TRADE_ID].status) == ([TOKEN], Status.DELIVERED)
 
 
+@pytest.mark.parametrize("late", [False, True], ids=["none waited", "another one waited before"])
+@pytest.mark.parametrize(
+    ("order", "now", "told"),
+    [
+        (placed(), WINDOW_OVER, "failed"),
+        (placed().failed(NOW, BUYER), WINDOW_OVER, "failed"),
+        (delivered(), NOW + HOUR + AFTER_SALE_MS, "woken"),
+    ],
+    ids=["unpaid", "cancelled", "delivered"],
+)
+def test_a_machine_that_begins_to_wait_while_its_trade_is_ended_is_told(
+    shop: Shop, reconcile: Reconcile, order: Order, now: int, told: str, *, late: bool
+) -> None:
+    shop.clock.now = now
+    due(shop, order, waits=late)
+    shop.machine.waiting.clear()
+
+    def begins_to_wait(_: Order) -> None:
+        shop.machine.waiting.add("token-2")
+        shop.orders.put(replace(the(shop), task_token="token-2"))
+
+    shop.orders.once(begins_to_wait)
+    reconcile()
+    assert the(shop).status is (Status.CLOSED if told == "failed" else Status.COMPLETED)
+    assert (shop.machine.waiting, bool(getattr(shop.machine, told))) == (set(), True)
+
+
 # ---- stock that came ----
 
 

@@ -244,11 +244,14 @@ def _by_machine(before: Order, after: Order) -> bool:
     """Whether the machine itself moves on, so that its token is spent.
 
     Who moves a trade on from outside (a payment, a buyer, stock that has come) wakes the machine with the token, and
-    again if the first try was lost: there it stays until the machine writes the next one, or the next state.
+    again if the first try was lost: there it stays until the machine writes the next one, or the next state. At its
+    end a trade keeps it: `reconcile` ends trades too, and a machine may have begun to wait just before it did.
     """
     if after.status is before.status or after.last_change.actor.by != SHOP.by:
         return False
-    return before.status not in {Status.AWAITING_STOCK, Status.REFUNDING} and after.status is not Status.REFUNDING
+    if after.status in {Status.REFUNDING, Status.CLOSED, Status.COMPLETED}:
+        return False
+    return before.status not in {Status.AWAITING_STOCK, Status.REFUNDING}
 
 
 def _changing(order: Order) -> dict[str, Any]:

@@ -149,7 +149,7 @@ class Reconcile:
             case Status.PENDING_PAYMENT if now < order.expires_at + looks.GRACE:
                 self.workflow.take_over(order.trade_id)
             case Status.PENDING_PAYMENT | Status.PAYMENT_FAILED:
-                if not self._waits(order, lambda token: self.workflow.fail(token, PAYMENT_FAILED)):
+                if not self._waits(order, self._fail):
                     self._close(order)
             case Status.PAID:
                 self.settle.wake(order)
@@ -161,7 +161,7 @@ class Reconcile:
                 self.workflow.take_over(order.trade_id)
             case Status.DELIVERED:
                 if not self._waits(order, self.workflow.succeed):
-                    self.complete(order.trade_id)
+                    self._waits_by_now(order, self.complete(order.trade_id), self.workflow.succeed)
             case Status.REFUNDED:
                 self._waits(order, self.workflow.succeed)
 
@@ -180,13 +180,21 @@ class Reconcile:
         report.counts["filled"] += filled
         return filled
 
+    def _fail(self, token: str) -> bool:
+        return self.workflow.fail(token, PAYMENT_FAILED)
+
     @staticmethod
     def _waits(order: Order, wake: Callable[[str], bool]) -> bool:
         return order.task_token is not None and wake(order.task_token)
 
+    def _waits_by_now(self, order: Order, ended: Order, wake: Callable[[str], bool]) -> None:
+        """A machine that began to wait meanwhile finds its trade at its end, and ends too."""
+        if ended.task_token != order.task_token:
+            self._waits(ended, wake)
+
     def _close(self, order: Order) -> None:
         try:
-            self.close(order.trade_id)
+            self._waits_by_now(order, self.close(order.trade_id), self._fail)
         except (OrderPaid, OrderAwaitsStock):
             self.workflow.take_over(order.trade_id, anew=True)
         except PaymentConfirming:
