@@ -20,7 +20,7 @@ from tests.house import House
 
 #: Short enough for a run, long enough for what is done within them on a slow day. Everything else is the template's.
 COUNTED_PARAMETERS = {"PaymentWindowSeconds": "30", "AfterSaleSeconds": "4"}
-FLOOR = "floor"
+FLOOR, PUSHING_FLOOR = "floor", "floor-push"
 _FLOOR_TEMPLATE = Path(__file__).parent / "floor" / "template.yaml"
 
 Say = Callable[[str], None]
@@ -60,17 +60,12 @@ class Stage:
     @cached_property
     def floor(self) -> dict[str, str]:
         """The outputs of the chain stripped to its bare calls."""
-        self.say("deploying the floor")
-        deploy._sam(
-            [
-                *("deploy", "--config-file", str(PROJECT / "samconfig.toml"), "--config-env", "local"),
-                *("--template-file", str(_FLOOR_TEMPLATE), "--stack-name", FLOOR, "--region", REGION),
-                *("--parameter-overrides", f"LocalEndpoint={self.home.endpoint}"),
-            ],
-            self.home.aws_env,
-            self.home.path / "sam-deploy-floor.log",
-        )
-        return deploy.outputs(self.home, FLOOR)
+        return self._floor(FLOOR, pushes=False)
+
+    @cached_property
+    def pushing_floor(self) -> dict[str, str]:
+        """The outputs of another one, with a bare push behind it."""
+        return self._floor(PUSHING_FLOOR, pushes=True)
 
     def deployed(self, stack: str, parameters: dict[str, str]) -> House:
         self.say(f"deploying the stack {stack}")
@@ -79,6 +74,19 @@ class Stage:
         for rule in resources(house.home, house.stack, "AWS::Events::Rule").values():
             house.aws("events").disable_rule(Name=rule)
         return house
+
+    def _floor(self, stack: str, *, pushes: bool) -> dict[str, str]:
+        self.say(f"deploying the stack {stack}")
+        deploy._sam(
+            [
+                *("deploy", "--config-file", str(PROJECT / "samconfig.toml"), "--config-env", "local"),
+                *("--template-file", str(_FLOOR_TEMPLATE), "--stack-name", stack, "--region", REGION),
+                *("--parameter-overrides", f"LocalEndpoint={self.home.endpoint}", f"Pushes={str(pushes).lower()}"),
+            ],
+            self.home.aws_env,
+            self.home.path / f"sam-deploy-{stack}.log",
+        )
+        return deploy.outputs(self.home, stack)
 
 
 def resources(home: Home, stack: str, kind: str) -> dict[str, str]:

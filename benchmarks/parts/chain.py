@@ -23,6 +23,7 @@ from benchmarks.buyer import Buyer, Placed, item_of
 from benchmarks.figures import TIMED, TIMED_APART, Figure, percentile
 from benchmarks.stage import FLOOR, Stage, resources
 from engine import deploy
+from engine.processes import Home
 from tests.house import House, wait_until
 
 _WARM, _TRADES = 8, 60
@@ -32,7 +33,7 @@ _DURATION = re.compile(r"REPORT .*?Duration: ([\d.]+) ms")
 
 
 def run(stage: Stage) -> list[Figure]:
-    house, floor = stage.house, Floor(stage)
+    house, floor = stage.house, Floor(stage.home, stage.floor)
     house.channel()
     sku, _ = house.product(_WARM + _TRADES)
     buyer = Buyer(house)
@@ -123,11 +124,10 @@ def provider(house: House) -> Callable[[Placed], None]:
 class Floor:
     """Orders of its own, a machine that waits for each, and a notice."""
 
-    def __init__(self, stage: Stage) -> None:
-        outputs = stage.floor
+    def __init__(self, home: Home, outputs: dict[str, str]) -> None:
         self._api, self._table, self._machine = outputs["ApiUrl"], outputs["Orders"], outputs["Machine"]
-        self._dynamodb = deploy.aws(stage.home, "dynamodb")
-        self._states = deploy.aws(stage.home, "stepfunctions")
+        self._dynamodb = deploy.aws(home, "dynamodb")
+        self._states = deploy.aws(home, "stepfunctions")
         self._http = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(60))
 
     def waiting(self) -> str:

@@ -21,8 +21,8 @@ from websockets.sync.client import ClientConnection, connect
 from benchmarks.buyer import Buyer, Placed
 from benchmarks.figures import EXACT, TIMED, TIMED_APART, Figure
 from benchmarks.parts.chain import Floor, middle_and_tail, milliseconds, provider, timed, waiting
-from benchmarks.stage import FLOOR, Stage, resources
-from engine import deploy, shop
+from benchmarks.stage import PUSHING_FLOOR, Stage, resources
+from engine import shop
 from tests.house import House, wait_until
 
 _WARM, _TRADES = 8, 60
@@ -42,21 +42,20 @@ def run(stage: Stage) -> list[Figure]:
 
 
 def _beside_the_floor(stage: Stage, house: House) -> list[Figure]:
-    floor, buyer, ask = Floor(stage), Buyer(house), provider(house)
+    floor, buyer, ask = Floor(stage.home, stage.pushing_floor), Buyer(house), provider(house)
     sku, _ = house.product(_WARM + _TRADES)
     stage.say(f"push: {_TRADES} trades of the shop's, {_TRADES} of the floor's in between, two terminals each")
     shop_ms, floor_ms, asked_ms = [], [], []
-    with _pushing(stage):
-        for _ in range(_WARM + _TRADES):
-            placed = waiting(house, buyer.order(sku))
-            buyer.pay(placed)
-            notice = buyer.notice(placed)
-            with _listening(partial(_address, house, buyer, placed), _TERMINALS) as lines:
-                shop_ms.append(_heard(lines, partial(buyer.notify, notice)))
-            asked_ms.append(timed(partial(ask, placed)))
-            order = floor.waiting()
-            with _listening(partial("{}?id={}".format, stage.floor["PushUrl"], order), _TERMINALS) as lines:
-                floor_ms.append(_heard(lines, partial(floor.notify, order)))
+    for _ in range(_WARM + _TRADES):
+        placed = waiting(house, buyer.order(sku))
+        buyer.pay(placed)
+        notice = buyer.notice(placed)
+        with _listening(partial(_address, house, buyer, placed), _TERMINALS) as lines:
+            shop_ms.append(_heard(lines, partial(buyer.notify, notice)))
+        asked_ms.append(timed(partial(ask, placed)))
+        order = floor.waiting()
+        with _listening(partial("{}?id={}".format, stage.pushing_floor["PushUrl"], order), _TERMINALS) as lines:
+            floor_ms.append(_heard(lines, partial(floor.notify, order)))
     asked = middle_and_tail(asked_ms[_WARM:])
     figures = []
     for number, change in enumerate(_CHANGES):
@@ -115,17 +114,6 @@ def _crowd(stage: Stage) -> list[Figure]:
     ]
 
 
-@contextmanager
-def _pushing(stage: Stage) -> Iterator[None]:
-    """The floor's push is on."""
-    functions, mapping = deploy.aws(stage.home, "lambda"), stage.floor["PushEvents"]
-    functions.update_event_source_mapping(UUID=mapping, Enabled=True)
-    try:
-        yield
-    finally:
-        functions.update_event_source_mapping(UUID=mapping, Enabled=False)
-
-
 def _address(house: House, buyer: Buyer, placed: Placed) -> str:
     return f"{house.outputs['PushUrl']}?ticket={buyer.ticket(placed)}"
 
@@ -162,7 +150,7 @@ def _until(status: str, line: ClientConnection) -> None:
 
 def _where(stage: Stage, house: House) -> Figure:
     """Where the time goes, as the engine logs it."""
-    functions = resources(stage.home, FLOOR, "AWS::Lambda::Function")
+    functions = resources(stage.home, PUSHING_FLOOR, "AWS::Lambda::Function")
     groups = {name: f"/aws/lambda/{functions[name]}" for name in _BARE_STEPS}
     groups |= {name: f"/{house.stack}/{name}" for name in _STEPS}
     ms = {name: milliseconds(house, group) for name, group in groups.items()}
