@@ -49,7 +49,21 @@ def test_an_order_that_changed_is_sent(shop: Deployed, known: str) -> None:
 
 
 def test_a_change_makes_a_new_tag(shop: Deployed) -> None:
+    shop.invoke("record_events", sample("record_events/placed_and_paid"))
     order = shop.order(placed())
     DynamoOrders().record(order, paid(order))
     answer = shop.call("view_order", with_header(shop.as_holder(ORDER), "If-None-Match", '"1"'))
     assert (answer.status, answer.headers["ETag"], answer.json["status"]) == (200, '"2"', "paid")
+
+
+def test_an_answer_that_lacks_a_change_is_replaced_once_the_timeline_has_it(shop: Deployed) -> None:
+    """A browser asks with the tag of what it keeps: a timeline is written a moment after its order."""
+    order = shop.order(placed())
+    DynamoOrders().record(order, paid(order))
+    early = shop.call("view_order", shop.as_holder(ORDER))
+    assert [each["version"] for each in early.json["timeline"]] == [2]
+    again = with_header(shop.as_holder(ORDER), "If-None-Match", early.headers["ETag"])
+    assert shop.call("view_order", again).status == 304
+    shop.invoke("record_events", sample("record_events/placed_and_paid"))
+    whole = shop.call("view_order", again)
+    assert (whole.status, whole.headers["ETag"], len(whole.json["timeline"])) == (200, '"2"', 2)
