@@ -10,7 +10,6 @@ import gzip
 import json
 import os
 import re
-import shutil
 import statistics
 import subprocess
 from collections.abc import Callable, Iterable
@@ -147,13 +146,6 @@ def _sent(path: Path) -> int:
     return len(data)
 
 
-def _browser() -> str:
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if found is None:
-        raise EngineError("no Chromium here: no other browser looks for *.localhost on this machine")
-    return found
-
-
 def _handed_over(house: House, placed: Placed) -> str:
     """A link by which one more terminal takes the order over."""
     return f"{house.outputs['PagesUrl']}/handoff#{ok(house.act(placed, 'handoffs'))['code']}"
@@ -164,10 +156,7 @@ def _audit(url: str, lands_at: str, *options: str) -> Report:
     flags = ["--headless=new", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
     asked = [str(_LIGHTHOUSE), url, f"--only-categories={','.join(_CATEGORIES)}", *options]
     how = [f"--chrome-flags={' '.join(flags)}", "--output=json", "--quiet", "--no-enable-error-reporting"]
-    environment = {**os.environ, "CHROME_PATH": _browser()}
-    done = subprocess.run(
-        [*asked, *how], env=environment, capture_output=True, text=True, timeout=_PATIENCE, check=False
-    )
+    done = subprocess.run([*asked, *how], capture_output=True, text=True, timeout=_PATIENCE, check=False)
     if done.returncode != 0:
         raise EngineError(f"Lighthouse of {url}: {done.stderr[-2000:]}")
     report: Report = json.loads(done.stdout)
