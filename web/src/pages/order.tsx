@@ -19,11 +19,13 @@ import { ProblemNote, State } from "../parts/state";
 import { Stepper } from "../parts/stepper";
 import { Payments, Timeline } from "../parts/timeline";
 import type { Order } from "../shapes";
-import { age, money, moment, times } from "../show";
+import { age, money, moment, practise, times } from "../show";
 import { standing, steps } from "../steps";
 import { type KeptOrder, remembers } from "../store";
 import { type Trade, watch } from "../trades";
 import { t } from "../words";
+
+setTimeout(practise); // while the order is on its way, not once it is there
 
 export default function OrderPage({ trade: tradeId }: { trade: string }) {
   const words = t();
