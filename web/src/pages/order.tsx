@@ -203,7 +203,7 @@ function Actions({ trade, order, token }: { trade: Trade; order: Order; token: s
             {words.cancel}
           </button>
         )}
-        {order.status === "delivered" && (
+        {standing(order) === "delivered" && (
           <button type="button" class="button quiet" disabled={busy.value} onClick={() => (confirming.value = true)}>
             <Icon name="check" />
             {words.confirm}
