@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import gzip
 import hashlib
 import json
 import os
@@ -31,6 +32,8 @@ _TYPES = {
     ".webmanifest": "application/manifest+json",
     ".woff2": "font/woff2",
 }
+_COMPRESSED = {".css", ".html", ".js", ".json", ".svg", ".webmanifest"}
+_COMPRESSED_FROM = 1000  # bytes
 _FOR_EVER, _ASK_FIRST = "public, max-age=31536000, immutable", "no-cache"
 Say = Callable[[str], None]
 
@@ -59,25 +62,38 @@ def build() -> Path:
 
 
 def upload(stack: Stack, folder: Path) -> None:
-    """A page after what it loads, and the service worker last: it keeps what it finds then."""
+    """A page after what it loads, and the service worker last: it keeps what it finds then.
+
+    The local engine's distributions compress nothing: what CloudFront would compress on the way is put there so.
+    """
     outputs, s3, last = stack.outputs(), stack.client("s3"), ["index.html", "sw.js"]
+    here = urlsplit(outputs["PagesUrl"]).scheme == "http"
     files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     files["config.json"] = json.dumps({"api": "/api", "push": _push(outputs)}).encode()
     for name in sorted(files, key=lambda name: (last.index(name) if name in last else -1, name)):
         kind = _TYPES.get(Path(name).suffix)
         if kind is None:
             raise EngineError(f"{name}: pages have no such files; say in {Path(__file__).name} what they are")
+        body, coding = files[name], dict[str, str]()
+        if here and compressible(name, body):
+            body, coding = gzip.compress(body, mtime=0), {"ContentEncoding": "gzip"}
         s3.put_object(
             Bucket=outputs["PagesBucket"],
             Key=name,
-            Body=files[name],
+            Body=body,
             ContentType=kind,
             CacheControl=_FOR_EVER if name.startswith("assets/") else _ASK_FIRST,
+            **coding,
         )
     stack.client("cloudfront").create_invalidation(
         DistributionId=outputs["PagesDistribution"],
         InvalidationBatch={"Paths": {"Quantity": 1, "Items": ["/*"]}, "CallerReference": str(uuid.uuid4())},
     )
+
+
+def compressible(name: str, body: bytes) -> bool:
+    """Whether CloudFront compresses it on the way."""
+    return Path(name).suffix in _COMPRESSED and len(body) >= _COMPRESSED_FROM
 
 
 def _push(outputs: dict[str, str]) -> str:

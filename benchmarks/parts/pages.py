@@ -1,7 +1,7 @@
 """The shop's pages: what their first load weighs, and what Lighthouse says of them on a phone and at a computer.
 
-The local engine's distributions speak HTTP/1.1 and compress nothing: what a first load weighs is reckoned from the
-built files as CloudFront sends them, and Lighthouse sees files more than twice as heavy.
+What a first load weighs is reckoned from the built files as CloudFront sends them. Lighthouse sees them as heavy, since
+they are put compressed where the local engine serves them from, but over HTTP/1.1.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import gzip
 import json
 import os
 import re
-import shutil
 import statistics
 import subprocess
 from collections.abc import Callable, Iterable
@@ -47,9 +46,6 @@ _NAMED = re.compile(r'(?:src|href)="/([^"]+)"')
 _IMPORTED = re.compile(r"""(?:from|import)\s*["'`]\./([^"'`]+)""")
 _AT_ONCE = re.compile(r"""import\(\s*["'`]\./(workbox-window[^"'`]+)""")  # to register the service worker with
 _KEPT = re.compile(r'url:"([^"]+)"')
-#: CloudFront compresses these, from a thousand bytes on.
-_COMPRESSED = {".css", ".html", ".js", ".json", ".svg", ".webmanifest"}
-_COMPRESSED_FROM = 1000  # bytes
 _WRITTEN_BY_DEPLOY = "config.json"
 
 Report = dict[str, Any]
@@ -142,16 +138,7 @@ def kept_offline(built: Path) -> dict[str, int]:
 
 def _sent(path: Path) -> int:
     data = path.read_bytes()
-    if path.suffix in _COMPRESSED and len(data) >= _COMPRESSED_FROM:
-        return len(gzip.compress(data, 6))
-    return len(data)
-
-
-def _browser() -> str:
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if found is None:
-        raise EngineError("no Chromium here: no other browser looks for *.localhost on this machine")
-    return found
+    return len(gzip.compress(data, 6)) if pages.compressible(path.name, data) else len(data)
 
 
 def _handed_over(house: House, placed: Placed) -> str:
@@ -164,10 +151,7 @@ def _audit(url: str, lands_at: str, *options: str) -> Report:
     flags = ["--headless=new", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
     asked = [str(_LIGHTHOUSE), url, f"--only-categories={','.join(_CATEGORIES)}", *options]
     how = [f"--chrome-flags={' '.join(flags)}", "--output=json", "--quiet", "--no-enable-error-reporting"]
-    environment = {**os.environ, "CHROME_PATH": _browser()}
-    done = subprocess.run(
-        [*asked, *how], env=environment, capture_output=True, text=True, timeout=_PATIENCE, check=False
-    )
+    done = subprocess.run([*asked, *how], capture_output=True, text=True, timeout=_PATIENCE, check=False)
     if done.returncode != 0:
         raise EngineError(f"Lighthouse of {url}: {done.stderr[-2000:]}")
     report: Report = json.loads(done.stdout)

@@ -193,15 +193,16 @@ def test_the_orders_of_a_device(house: House, shelf: str, eye: tuple[Terminal, E
 
 _PAYMENT = {"payment_id": "p01", "channel": "epay", "amount": {"minor": 4990, "currency": "CNY"}}
 _REFUND = {"refund_id": "r1", "state": "pending", "amount": {"minor": 4990, "currency": "CNY"}, "by": "shop"}
-_RARE: list[dict[str, Any]] = [
-    {"status": "paid"},
-    {"status": "payment_failed"},
-    {"status": "awaiting_stock"},
-    {"status": "on_hold"},
-    {"status": "refunding", "payments": [{**_PAYMENT, "state": "refunding", "refunds": [_REFUND]}]},
-    {"status": "refunded", "payments": [{**_PAYMENT, "state": "refunded", "refunds": [{**_REFUND, "state": "done"}]}]},
-    {"status": "delivered", "payments": [{**_PAYMENT, "state": "charged_back"}]},
-    {"due": {"minor": 90, "currency": "CNY"}, "payments": [{**_PAYMENT, "state": "short"}]},
+_REFUNDED = {**_REFUND, "state": "done"}
+_RARE: list[tuple[str, dict[str, Any]]] = [
+    ("支付成功", {"status": "paid"}),
+    ("支付失败", {"status": "payment_failed"}),
+    ("待补货", {"status": "awaiting_stock"}),
+    ("风控挂起", {"status": "on_hold"}),
+    ("退款中", {"status": "refunding", "payments": [{**_PAYMENT, "state": "refunding", "refunds": [_REFUND]}]}),
+    ("已退款", {"status": "refunded", "payments": [{**_PAYMENT, "state": "refunded", "refunds": [_REFUNDED]}]}),
+    ("付款有争议", {"status": "delivered", "payments": [{**_PAYMENT, "state": "charged_back"}]}),
+    ("待支付", {"due": {"minor": 90, "currency": "CNY"}, "payments": [{**_PAYMENT, "state": "short"}]}),
 ]
 
 
@@ -210,10 +211,10 @@ def test_an_order_in_every_other_state(house: House, shelf: str, eye: tuple[Term
     placed = house.placed(shelf)
     terminal.take_over(house, placed)
     order = house.view(placed)
-    for version, amended in enumerate(_RARE, order["version"] + 1):
+    for version, (stamp, amended) in enumerate(_RARE, order["version"] + 1):
         with told(terminal.page, {**order, "version": version, **amended}):
             terminal.page.reload()
-            expect(terminal.page.locator(".stepper")).to_be_visible()
+            expect(terminal.page.locator(".order-head .stamp")).to_have_text(stamp)
             eyes.look()
 
 
@@ -228,6 +229,9 @@ def test_pages_that_cannot_help_say_what_can(house: House, shelf: str, eye: tupl
     page.unroute_all()
     terminal.link("选购").click()
     expect(page.locator("a.ticket")).not_to_have_count(0)
+    page.goto("/products/%")
+    page.reload()
+    expect(page.get_by_text("没有这个页面")).to_be_visible()
     for path, said in (
         ("/nowhere", "没有这个页面"),
         ("/products/%E0%A4%A", "没有这个页面"),

@@ -65,6 +65,10 @@ def test_a_hand_over_is_scanned_once(house: House, terminal: Callable[..., Termi
     second.page.goto(link)
     expect(second.page.get_by_text(placed["trade_id"])).to_be_visible()
     assert second.page.url.endswith(f"/orders/{placed['trade_id']}"), "the code is not left in the address"
+    first_asked = [
+        next(n for n, asked in enumerate(second.asked) if what in asked) for what in ("/order-", "/api/handoffs")
+    ]
+    assert first_asked == sorted(first_asked), "the order's page comes while the code is sent"
 
     third.foresee("404 POST .*/api/handoffs", "Failed to load resource: .* 404")
     third.page.goto(link)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,17 @@ def test_each_file_says_what_it_is(folder: Path) -> None:
 def test_the_pages_are_told_where_the_shop_answers(folder: Path, outputs: dict[str, str], push: str) -> None:
     body = uploaded(folder, outputs).objects["config.json"]["Body"]
     assert json.loads(body) == {"api": "/api", "push": push}
+
+
+def test_what_cloudfront_compresses_on_the_way_is_put_here_compressed(folder: Path) -> None:
+    long = b"as CloudFront has it " * 50
+    for name in ("assets/a-1.js", "icons/512.png"):
+        (folder / name).write_bytes(long)
+    here = uploaded(folder, HERE).objects
+    assert gzip.decompress(here["assets/a-1.js"]["Body"]) == long
+    assert {name for name, each in here.items() if each.get("ContentEncoding") == "gzip"} == {"assets/a-1.js"}
+    assert here["icons/512.png"]["Body"] == long
+    assert {each.get("ContentEncoding") for each in uploaded(folder).objects.values()} == {None}, "on AWS it is not"
 
 
 def test_without_node_there_are_no_pages_and_all_else_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:

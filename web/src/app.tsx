@@ -2,6 +2,7 @@
 
 import { Component, type ComponentChildren } from "preact";
 import { ErrorBoundary, LocationProvider, Route, Router, lazy, useLocation } from "preact-iso";
+import HandOff from "./pages/handoff";
 import Lost from "./pages/lost";
 import { Shop } from "./pages/shop";
 import { Frame } from "./parts/frame";
@@ -14,7 +15,8 @@ const Checkout = lazy(() => import("./pages/checkout").catch(notLoaded));
 const Order = lazy(() => import("./pages/order").catch(notLoaded));
 const Orders = lazy(() => import("./pages/orders").catch(notLoaded));
 const Find = lazy(() => import("./pages/find").catch(notLoaded));
-const HandOff = lazy(() => import("./pages/handoff").catch(notLoaded));
+
+if (location.pathname === "/handoff") void Order.preload(); // it is shown next: let it come while the code is sent
 
 export function App() {
   return (

@@ -38,6 +38,10 @@ export function steps({ status, timeline }: Pick<Order, "status" | "timeline">):
   ];
 }
 
-/** Whether the payer has taken back, or contests, what it was paid with: its codes are not to be read. */
-export const contested = ({ payments }: Pick<Order, "payments">): boolean =>
-  payments.some((each) => each.state === "charged_back");
+/** As what the order stands there: its state, unless the payer has taken back, or contests, what it was delivered for. */
+export type Standing = Status | "contested";
+
+export const standing = ({ status, payments }: Pick<Order, "status" | "payments">): Standing =>
+  (status === "delivered" || status === "completed") && payments.some((each) => each.state === "charged_back")
+    ? "contested"
+    : status;

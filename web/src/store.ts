@@ -104,6 +104,19 @@ export const keepCatalogue = (products: Product[]) =>
 
 export const order = (tradeId: string) => get("orders", tradeId);
 export const keepOrder = (kept: KeptOrder) => put("orders", kept.trade_id, kept);
+
+/** Remember an order whose token this device was just given. */
+export async function adopt(tradeId: string, token: string, payment?: Session): Promise<void> {
+  const before = await order(tradeId);
+  await keepOrder({
+    added_at: Date.now(),
+    ...before,
+    trade_id: tradeId,
+    token,
+    ...(payment ? { payment } : {}),
+  });
+}
+
 export const forgetOrder = (tradeId: string) => Promise.all([drop("orders", tradeId), drop("boxes", tradeId)]);
 
 export const orders = (): Promise<KeptOrder[]> =>

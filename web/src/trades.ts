@@ -91,18 +91,6 @@ export function watch(tradeId: string): Trade {
 const tag = (known: Order | undefined): number | undefined =>
   known && merge.whole(known) ? known.version : undefined;
 
-/** Remember an order whose token this device was just given. */
-export async function adopt(tradeId: string, token: string, payment?: Session): Promise<void> {
-  const before = await store.order(tradeId);
-  await store.keepOrder({
-    added_at: Date.now(),
-    ...before,
-    trade_id: tradeId,
-    token,
-    ...(payment ? { payment } : {}),
-  });
-}
-
 /** Every order of this device, asked once: what the server says replaces what is older. One that fails stays as it is. */
 export async function reconcile(each: (kept: store.KeptOrder) => void): Promise<void> {
   for (const kept of await store.orders()) {

@@ -8,8 +8,11 @@ export const update = signal<(() => void) | undefined>(undefined);
 
 export function keepUpToDate(): void {
   if (!import.meta.env.PROD) return;
-  const reload = registerSW({
-    onNeedRefresh: () => (update.value = () => void reload(true)),
-    onRegisterError: () => undefined, // a private window may refuse: the pages work without it
-  });
+  const register = () => {
+    const reload = registerSW({
+      onNeedRefresh: () => (update.value = () => void reload(true)),
+      onRegisterError: () => undefined, // a private window may refuse: the pages work without it
+    });
+  };
+  addEventListener("load", register, { once: true }); // what the page itself waits for comes first
 }

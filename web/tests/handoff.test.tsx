@@ -3,6 +3,7 @@ import "fake-indexeddb/auto";
 import { render } from "preact";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import HandOff from "../src/pages/handoff";
+import { HandOffCode } from "../src/parts/handoff";
 import * as store from "../src/store";
 import { t } from "../src/words";
 import { eventually, json, problem, server } from "./browser";
@@ -64,4 +65,18 @@ test("a code that could not be sent can be sent again", async () => {
   retry.click();
   await eventually(() => expect(route).toHaveBeenCalledWith(`/orders/${TRADE}`, true));
   expect(asked.map(({ body }) => (body as { code: string }).code)).toEqual(["code", "code"]);
+});
+
+test.each([0, 999])("a code made %i ms after the second is never said to be good for more than its two minutes", async (late) => {
+  const made = Date.parse("2026-01-01T00:00:00Z") + late;
+  const expires = new Date(made + 120_000).toISOString();
+  vi.useFakeTimers({ now: made - 3_600_000, toFake: ["Date"] });
+  server(() => {
+    vi.setSystemTime(Date.now() + 900); // on its way
+    return json({ code: "code", expires_at: expires }, 201, { Date: new Date(made).toUTCString() });
+  });
+  render(<HandOffCode tradeId={TRADE} token="token" />, page);
+  const left = await eventually(() => page.querySelector(".clock")?.textContent ?? expect.fail("no clock"));
+  expect(left).toMatch(late ? /2:00/ : /1:59/);
+  vi.useRealTimers();
 });

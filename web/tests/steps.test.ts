@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Change, Status } from "../src/shapes";
-import { contested, steps } from "../src/steps";
+import { standing, steps } from "../src/steps";
 
 const timeline = (...statuses: Status[]): Change[] =>
   statuses.map((status, n) => ({ version: n + 1, what: status, status, when: `2026-01-01T00:00:0${n}Z`, by: "shop" }));
@@ -28,8 +28,12 @@ test("a step that was reached says when, the last time it was", () => {
   expect([first?.when, second?.when]).toEqual(["2026-01-01T00:00:00Z", "2026-01-01T00:00:02Z"]);
 });
 
-test("codes whose payment was taken back are not to be read", () => {
+test.each<[Status, string]>([
+  ["delivered", "contested"],
+  ["completed", "contested"],
+  ["refunded", "refunded"],
+])("%s, with a payment that was taken back, stands there as %s", (status, shown) => {
   const payment = { payment_id: "p", channel: "epay", amount: { minor: 1, currency: "CNY" } };
-  expect(contested({ payments: [{ ...payment, state: "accepted" }] })).toBe(false);
-  expect(contested({ payments: [{ ...payment, state: "accepted" }, { ...payment, state: "charged_back" }] })).toBe(true);
+  expect(standing({ status, payments: [{ ...payment, state: "accepted" }] })).toBe(status);
+  expect(standing({ status, payments: [{ ...payment, state: "accepted" }, { ...payment, state: "charged_back" }] })).toBe(shown);
 });

@@ -31,7 +31,7 @@ afterEach(() => trade.close());
 
 /** Watched, with its connection open and its first looks over. */
 async function watching(): Promise<void> {
-  await trades.adopt(TRADE, "token");
+  await store.adopt(TRADE, "token");
   trade = trades.watch(TRADE);
   await eventually(() => expect(Socket.all).toHaveLength(1));
   await eventually(() => expect(shown().version).toBe(committed));
@@ -109,7 +109,7 @@ test("without push the order is asked for, and the page says so", async () => {
   vi.resetModules();
   trades = await import("../src/trades");
   server(() => json(order(1)), "");
-  await trades.adopt(TRADE, "token");
+  await store.adopt(TRADE, "token");
   trade = trades.watch(TRADE);
   await eventually(() => expect(trade.mode.value).toEqual({ kind: "asking", seconds: 2 }));
   await eventually(() => expect(shown()).toEqual(order(1)));
@@ -118,7 +118,7 @@ test("without push the order is asked for, and the page says so", async () => {
 
 test("a token anew for an order that is known keeps what is known of it", async () => {
   await watching();
-  await trades.adopt(TRADE, "another");
+  await store.adopt(TRADE, "another");
   expect(await store.order(TRADE)).toMatchObject({ token: "another", order: order(1) });
 });
 

@@ -15,7 +15,7 @@ import { ProblemNote, ProblemState, State } from "../parts/state";
 import type { OrderRequest } from "../shapes";
 import { money, times } from "../show";
 import { deviceId, terminal } from "../terminal";
-import { adopt } from "../trades";
+import { adopt } from "../store";
 import { t } from "../words";
 import { useProduct } from "./product";
 

@@ -8,7 +8,7 @@ import { Field, focusWrong } from "../parts/field";
 import { Heading } from "../parts/heading";
 import { useTitle } from "../parts/hooks";
 import { ProblemNote } from "../parts/state";
-import { adopt } from "../trades";
+import { adopt } from "../store";
 import { t } from "../words";
 
 const TRADE_ID = /^[a-z2-7]{26}$/;

@@ -8,7 +8,7 @@ import { Problem } from "../api";
 import { Heading } from "../parts/heading";
 import { useTitle } from "../parts/hooks";
 import { ProblemState, State } from "../parts/state";
-import { adopt } from "../trades";
+import { adopt } from "../store";
 import { t } from "../words";
 
 export default function HandOff() {

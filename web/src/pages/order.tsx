@@ -19,11 +19,13 @@ import { ProblemNote, State } from "../parts/state";
 import { Stepper } from "../parts/stepper";
 import { Payments, Timeline } from "../parts/timeline";
 import type { Order } from "../shapes";
-import { age, money, moment, times } from "../show";
-import { contested, steps } from "../steps";
+import { age, money, moment, practise, times } from "../show";
+import { standing, steps } from "../steps";
 import { type KeptOrder, remembers } from "../store";
 import { type Trade, watch } from "../trades";
 import { t } from "../words";
+
+setTimeout(practise); // while the order is on its way, not once it is there
 
 export default function OrderPage({ trade: tradeId }: { trade: string }) {
   const words = t();
@@ -32,24 +34,24 @@ export default function OrderPage({ trade: tradeId }: { trade: string }) {
   const kept = trade.kept.value;
   const order = kept?.order;
   const expired = trade.refused.value;
-  useTitle(order ? words.status[order.status] : words.order.title);
+  const now = order && standing(order);
+  useTitle(now ? words.status[now] : words.order.title);
 
-  const status = order?.status;
-  const before = useRef(status);
+  const before = useRef(now);
   useEffect(() => {
-    if (status && before.current && status !== before.current) {
-      announce(words.order.nowIs(words.status[status]));
+    if (now && before.current && now !== before.current) {
+      announce(words.order.nowIs(words.status[now]));
       refocus();
     }
-    before.current = status;
-  }, [status]);
+    before.current = now;
+  }, [now]);
 
   const find = (
     <a class="button" href={`/find?order=${tradeId}`}>
       {words.order.find}
     </a>
   );
-  if (kept === null) 
+  if (kept === null)
     return (
       <State
         page
@@ -66,7 +68,7 @@ export default function OrderPage({ trade: tradeId }: { trade: string }) {
           <Heading>{words.order.title}</Heading>
           <Live mode={trade.mode.value} />
         </div>
-        {order && <Stamp status={order.status} />}
+        {order && <Stamp order={order} />}
       </header>
       {kept && <Stale kept={kept} live={trade.mode.value.kind === "live"} />}
       {expired && (
@@ -102,19 +104,18 @@ function Stale({ kept: { seen_at, order }, live }: { kept: KeptOrder; live: bool
 
 function Shown({ trade, kept, order }: { trade: Trade; kept: KeptOrder; order: Order }) {
   const words = t();
-  const taken = contested(order);
-  const mine = order.status === "delivered" || order.status === "completed";
+  const now = standing(order);
   return (
     <div class="order-grid">
       <div class="order-main">
         <section class="sheet">
           <Stepper steps={steps(order)} />
-          <p class="story">{taken && mine ? words.story.contested : words.story[order.status]}</p>
+          <p class="story">{words.story[now]}</p>
         </section>
         {order.status === "pending_payment" && (
           <Pay trade={trade} order={order} token={kept.token} kept={kept.payment} />
         )}
-        {mine && !taken && <Cards order={order} token={kept.token} />}
+        {(now === "delivered" || now === "completed") && <Cards order={order} token={kept.token} />}
         <Actions trade={trade} order={order} token={kept.token} />
       </div>
       <aside class="order-side">
@@ -202,7 +203,7 @@ function Actions({ trade, order, token }: { trade: Trade; order: Order; token: s
             {words.cancel}
           </button>
         )}
-        {order.status === "delivered" && (
+        {standing(order) === "delivered" && (
           <button type="button" class="button quiet" disabled={busy.value} onClick={() => (confirming.value = true)}>
             <Icon name="check" />
             {words.confirm}

@@ -115,7 +115,7 @@ function Row({ kept: { trade_id, order, seen_at, added_at } }: { kept: store.Kep
         <small class="mono">{trade_id}</small>
       </span>
       <span class="order-state">
-        {order && <Stamp status={order.status} />}
+        {order && <Stamp order={order} />}
         {order && <span class="price">{money(order.amount)}</span>}
       </span>
     </a>

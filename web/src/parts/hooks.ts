@@ -1,4 +1,4 @@
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useReducer } from "preact/hooks";
 import { serverNow } from "../api";
 import { t } from "../words";
 
@@ -9,14 +9,12 @@ export function useTitle(title: string): void {
   }, [title]);
 }
 
-/** The server's time, rendered anew each second while `running`. */
-export function useServerNow(running = true): number {
-  const [now, tick] = useState(serverNow);
+/** The server's time, rendered anew each second. */
+export function useServerNow(): number {
+  const [, tick] = useReducer((ticks: number) => ticks + 1, 0);
   useEffect(() => {
-    if (!running) return;
-    tick(serverNow());
-    const timer = setInterval(() => tick(serverNow()), 1000);
+    const timer = setInterval(tick, 1000);
     return () => clearInterval(timer);
-  }, [running]);
-  return now;
+  }, []);
+  return serverNow();
 }

@@ -1,7 +1,8 @@
-import type { Status } from "../shapes";
+import type { Order } from "../shapes";
+import { type Standing, standing } from "../steps";
 import { t } from "../words";
 
-const TONES: Record<Status, string> = {
+const TONES: Record<Standing, string> = {
   pending_payment: "wait",
   paid: "good",
   payment_failed: "bad",
@@ -12,13 +13,15 @@ const TONES: Record<Status, string> = {
   on_hold: "wait",
   refunding: "wait",
   refunded: "off",
+  contested: "bad",
 };
 
-/** A state, stamped on its order. */
-export function Stamp({ status }: { status: Status }) {
+/** As what an order stands there, stamped on it. */
+export function Stamp({ order }: { order: Order }) {
+  const now = standing(order);
   return (
-    <span key={status} class={`stamp ${TONES[status]}`}>
-      {t().status[status]}
+    <span key={now} class={`stamp ${TONES[now]}`}>
+      {t().status[now]}
     </span>
   );
 }

@@ -106,6 +106,7 @@ const en: Words = {
     on_hold: "On hold",
     refunding: "Refunding",
     refunded: "Refunded",
+    contested: "Disputed",
   },
   story: {
     pending_payment: "Pay before the countdown ends. This page updates by itself.",

@@ -100,6 +100,7 @@ const zh = {
     on_hold: "风控挂起",
     refunding: "退款中",
     refunded: "已退款",
+    contested: "付款有争议",
   },
   story: {
     pending_payment: "请在倒计时结束前完成支付。付款后本页会自动更新。",
