@@ -6,12 +6,10 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import botocore.loaders
 import pytest
-import yaml
 from cardshop.adapters import aws, settings, tables
 from cardshop.adapters.aws import client
 from moto import mock_aws
@@ -21,32 +19,14 @@ from moto.kms.utils import generate_private_key
 from moto.stepfunctions.models import StepFunctionBackend
 
 from tests.contention.pointing import MODELS
+from tests.template.cloudformation import of_type
 
-PROJECT = Path(__file__).resolve().parents[2]
 #: AWS's own descriptions of its services: worth keeping from test to test.
 _DESCRIPTIONS = botocore.loaders.create_loader()
 #: moto makes a key pair for every key, which ours, being symmetric, never use: one for all.
 _KEY_PAIR = cache(generate_private_key)
 _DEFINITION = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
-
-
-class _Template(yaml.SafeLoader):
-    """Reads what CloudFormation's tags stand for as nothing: no table's keys depend on one."""
-
-
-_Template.add_multi_constructor("!", lambda loader, suffix, node: None)
-
-
-def _template() -> dict[str, Any]:
-    loader = _Template((PROJECT / "template.yaml").read_text(encoding="utf-8"))
-    try:
-        return dict(loader.get_single_data()["Resources"])
-    finally:
-        loader.dispose()
-
-
-RESOURCES = {name: (each["Type"], each.get("Properties", {})) for name, each in _template().items()}
-TABLES = {name: properties for name, (kind, properties) in RESOURCES.items() if kind == "AWS::DynamoDB::Table"}
+TABLES = of_type("AWS::DynamoDB::Table")
 
 
 @contextmanager
