@@ -21,6 +21,7 @@ _ORDER = (
     "e2e/test_contract.py",
     "e2e/test_odd_paths.py",
     "e2e/test_windows.py",
+    "e2e/test_secrets.py",
     "e2e/test_notices.py",
     "statemachines/test_paths.py",
     "model",
