@@ -15,26 +15,29 @@ from engine.processes import PROJECT, Home
 from tests.channels import grid
 from tests.house import House
 
-#: What takes longest begins first, and the short rest evens out the end. Of those who share a deployed shop, those who
-#: fill it with cards and trades come last: whoever asks whether it is sound looks through all that is in it.
+#: What takes long begins first, who works beside who waits, and the short rest evens out the end. Of those who share a
+#: deployed shop, those who fill it with cards and trades come last: whoever asks whether it is sound looks through all.
 _ORDER = (
     "e2e/test_contract.py",
+    "faults/test_sample.py",
     "e2e/test_odd_paths.py",
     "e2e/test_windows.py",
-    "e2e/test_secrets.py",
-    "e2e/test_notices.py",
+    "faults",
     "statemachines/test_paths.py",
+    "contention/test_flash_sale.py",
     "model",
     "browser",
-    "e2e/test_down_up.py",
     "e2e/test_killed_workers.py",
+    "e2e/test_down_up.py",
     "contention",
+    "e2e/test_secrets.py",
+    "e2e/test_notices.py",
     "e2e",
     "e2e/test_cut_off.py",
     "e2e/test_import.py",
-    "e2e/test_storm.py",
     "e2e/test_flash_sale.py",
-    "faults",
+    "simulators",
+    "e2e/test_storm.py",
     "functions",
 )
 #: Files that share a stack which no others need: each is deployed once, in one process.
