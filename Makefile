@@ -20,7 +20,7 @@ down: .ready ## stop what `up` started; everything is kept
 operator-token: .ready ## print a one-hour operator token (STACK=name for a stack on AWS)
 	@$(RUN) -m engine operator-token $(if $(STACK),--stack $(STACK))
 
-# A module each at a time, in their own order: the long ones are in the middle, and short ones even out the end.
+# A module each at a time, in the order that tests/conftest.py gives them.
 test: .ready tests/oracles/node_modules/.ready tests/browser/node_modules/.ready ## everything, from nothing, beside a running `make up`
 	@$(RUN) -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 

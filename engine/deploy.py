@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +67,9 @@ def outputs(home: Home, stack: str) -> dict[str, str]:
     return {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
 
 
+@cache
 def aws(home: Home, service: str) -> Any:
-    """A client with the deployer's rights on the local engine."""
+    """A client with the deployer's rights on the local engine, made once: that takes longer than most of its calls."""
     return boto3.client(  # type: ignore[call-overload]
         service,
         region_name=REGION,

@@ -3,16 +3,34 @@
 from __future__ import annotations
 
 import argparse
+import importlib
+import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from faults import clock
 
 PROJECT = Path(__file__).resolve().parent.parent
+#: What takes longest to load of all that shop and harness are made with.
+_LIBRARIES = (
+    "aws_lambda_powertools.event_handler.api_gateway",
+    "aws_lambda_powertools.utilities.batch",
+    "boto3.dynamodb.types",
+    "httpx",
+    "moto.dynamodb.responses",
+    "moto.kms.responses",
+    "moto.ssm.responses",
+    "moto.stepfunctions.models",
+    "pydantic",
+    "pynamodb.models",
+    "pytest",
+    "werkzeug.serving",
+)
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="faults", description=__doc__)
     parser.add_argument("--flow", nargs="+", metavar="FLOW", help="only these")
     parser.add_argument("--kind", nargs="+", metavar="KIND", help="only these faults")
@@ -26,13 +44,34 @@ def main() -> int:
     parser.add_argument("--first", action="store_true", help="stop at the first case that fails")
     parser.add_argument("--jobs", type=int, default=None, metavar="N", help="cases at a time")
     parser.add_argument("--code", type=Path, default=PROJECT, metavar="DIR", help="where functions/ and layers/ are")
-    given = parser.parse_args()
+    parser.add_argument("--each", action="store_true", help="a run for each line of arguments (JSON) that is read")
+    given = parser.parse_args(arguments)
+    if given.each:
+        return _each()
     sys.path[:0] = [str(given.code), str(given.code / "layers" / "cardshop"), str(PROJECT)]
     os.environ |= {"POWERTOOLS_LOG_LEVEL": "CRITICAL", "POWERTOOLS_METRICS_DISABLED": "true"}
     clock.install()
     from faults import run  # the shop is imported now that time is its own
 
     return run.cases(given)
+
+
+def _each() -> int:
+    """Each in a copy of this process, which knows no shop; what it says is a line of JSON."""
+    for library in _LIBRARIES:
+        importlib.import_module(library)
+    for line in sys.stdin:
+        read, write = os.pipe()
+        if os.fork() == 0:
+            os.dup2(write, sys.stdout.fileno())
+            os.dup2(write, sys.stderr.fileno())
+            os.close(write)
+            return main(json.loads(line))
+        os.close(write)
+        with os.fdopen(read) as said:
+            print(json.dumps(said.read()), flush=True)
+        os.wait()
+    return 0
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 import gc
 import hashlib
+import importlib
 import json
 import os
 import random
@@ -21,12 +22,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
+from cardshop.adapters.aws import client
+
+from faults import template
 from faults.calls import Broken
 from faults.flows import CODES, FLOWS, Flow
 from faults.people import Shop
 from faults.plan import Plan
 from faults.platform import Platform
 from faults.providers import Providers
+from tests.adapters.cloud import cloud, kms_key, secret
 
 Branch = Callable[[str, str], bool]
 Wanted = Callable[[str, str, argparse.Namespace], bool]
@@ -87,6 +92,7 @@ def cases(given: argparse.Namespace) -> int:
     if given.case:
         return _one(given.case, given.code)
     began = time.perf_counter()
+    _load()
     results: list[Result] = []
     flows = [FLOWS[name] for name in given.flow or FLOWS]
     for flow in flows:
@@ -110,6 +116,16 @@ def cases(given: argparse.Namespace) -> int:
         f"{len(flows)} flows, {len(results) - len(flows)} cases, {failed} failed, {time.perf_counter() - began:.0f} s"
     )
     return 1 if failed else 0
+
+
+def _load() -> None:
+    """What every flow needs is loaded here, once: each is run in a copy of this process."""
+    with cloud():
+        kms_key()
+        secret("any", "secret")
+        client("ssm").describe_parameters()
+    for function in template.functions():
+        importlib.import_module(f"functions.{function}")
 
 
 def _is_wanted(case: str, what: str, given: argparse.Namespace) -> bool:

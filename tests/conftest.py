@@ -5,13 +5,63 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from engine import deploy, processes, shop
 from engine.processes import PROJECT, Home
 from tests.channels import grid
 from tests.house import House
+
+#: What takes long begins first, who works beside who waits, and the short rest evens out the end. Of those who share a
+#: deployed shop, those who fill it with cards and trades come last: whoever asks whether it is sound looks through all.
+_ORDER = (
+    "e2e/test_contract.py",
+    "faults/test_sample.py",
+    "e2e/test_odd_paths.py",
+    "e2e/test_windows.py",
+    "faults",
+    "statemachines/test_paths.py",
+    "contention/test_flash_sale.py",
+    "model",
+    "browser",
+    "e2e/test_killed_workers.py",
+    "e2e/test_down_up.py",
+    "contention",
+    "e2e/test_secrets.py",
+    "e2e/test_notices.py",
+    "e2e",
+    "e2e/test_cut_off.py",
+    "e2e/test_import.py",
+    "e2e/test_flash_sale.py",
+    "simulators",
+    "e2e/test_storm.py",
+    "functions",
+)
+#: Files that share a stack which no others need: each is deployed once, in one process.
+_TOGETHER = (("tests/browser/",), ("tests/e2e/test_odd_paths.py", "tests/e2e/test_windows.py"))
+_TESTS = Path(__file__).parent
+
+
+class _ByFile(LoadScopeScheduling):  # type: ignore[misc]
+    def _split_scope(self, nodeid: str) -> str:
+        return next((each[0] for each in _TOGETHER if nodeid.startswith(each)), nodeid.partition("::")[0])
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> _ByFile:
+    return _ByFile(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: _place(item.path.relative_to(_TESTS)))
+
+
+def _place(path: Path) -> int:
+    named = (str(each) for each in (path, *path.parents) if str(each) in _ORDER)
+    first = next(named, None)
+    return len(_ORDER) if first is None else _ORDER.index(first)
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -48,18 +48,20 @@ def storm(house: House, said: dict[str, str], times: int) -> list[httpx.Response
 
 
 def incidents(house: House, placed: dict[str, Any]) -> list[str]:
-    return [
-        item["what"]["S"]
-        for item in house.items("Timeline")
-        if item["trade_id"]["S"] == placed["trade_id"] and item["entry"]["S"].startswith("INCIDENT#")
-    ]
-
-
-def alarmed(house: House, metric: str, trade_id: str) -> bool:
-    """Whether confirm_payment raised this metric (EMF, at the end of the call) in a call that handled this trade."""
-    pages = (
-        house.aws("logs").get_paginator("filter_log_events").paginate(logGroupName=f"/{house.stack}/confirm_payment")
+    found = house.aws("dynamodb").query(
+        TableName=house.outputs["TimelineTable"],
+        KeyConditionExpression="trade_id = :trade AND begins_with(entry, :incident)",
+        ExpressionAttributeValues={":trade": {"S": placed["trade_id"]}, ":incident": {"S": "INCIDENT#"}},
+        ConsistentRead=True,
     )
+    return [item["what"]["S"] for item in found["Items"]]
+
+
+def alarmed(house: House, metric: str, trade_id: str, since: float) -> bool:
+    """Whether confirm_payment raised this metric (EMF, at the end of the call) in a call that handled this trade and
+    began after `since` (`time.time()`)."""
+    found = house.aws("logs").get_paginator("filter_log_events")
+    pages = found.paginate(logGroupName=f"/{house.stack}/confirm_payment", startTime=int(since * 1000))
     streams: dict[str, list[str]] = defaultdict(list)
     for event in (event for page in pages for event in page["events"]):
         streams[event["logStreamName"]] += event["message"].splitlines()

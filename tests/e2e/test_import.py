@@ -124,47 +124,6 @@ def test_two_imports_of_one_file_at_once_add_each_card_once(house: House) -> Non
     _until_batches(house, sku, ("on_sale", 300, 300, 0, 0))
 
 
-def test_an_interrupted_import_is_invisible_and_the_same_file_completes_it(house: House) -> None:
-    sku, _ = house.product(0)
-    codes = _codes(_MOST)
-    function = _function(house, "import_cards")
-    functions = house.aws("lambda")
-    usual = functions.get_function_configuration(FunctionName=function)["Timeout"]
-    functions.update_function_configuration(FunctionName=function, Timeout=2)
-    try:
-        broken = _send(house, sku, codes)
-    finally:
-        functions.update_function_configuration(FunctionName=function, Timeout=usual)
-    assert broken.status_code >= 500, broken.text
-    ((status, so_far, on_sale, _, _),) = _batches(house, sku)
-    assert (status, on_sale) == ("importing", 0)
-    assert so_far < _MOST
-    assert ok(house.api.get(f"/products/{sku}"))["stock"]["quantity"] == 0
-    assert house.order(sku).json()["code"] == "out_of_stock"
-    (batch,) = _product(house, sku)["batches"]
-    early = house.api.put(
-        f"/admin/products/{sku}/batches/{batch['batch']}", headers=house.operator, json={"status": "withdrawn"}
-    )
-    assert (early.status_code, early.json()["code"]) == (409, "still_importing")
-
-    completed = _send(house, sku, codes)
-
-    assert (completed.status_code, completed.json()["imported"], completed.json()["duplicates"]) == (201, _MOST, [])
-    _until_batches(house, sku, ("on_sale", _MOST, _MOST, 0, 0))
-
-
-def _function(house: House, use_case: str) -> str:
-    wanted = f"{use_case}.handler"
-    pages = house.aws("lambda").get_paginator("list_functions").paginate()
-    (name,) = (
-        each["FunctionName"]
-        for page in pages
-        for each in page["Functions"]
-        if each["Handler"] == wanted and each["FunctionName"].startswith(f"{house.stack}-")
-    )
-    return str(name)
-
-
 # ---- batches ----
 
 
@@ -226,3 +185,47 @@ def test_the_daily_audit_finds_every_card(house: House) -> None:
     assert house.audit()["missing"] == 1
     house.aws("dynamodb").put_item(TableName=house.outputs["StockTable"], Item=item)
     assert house.audit()["missing"] == 0
+
+
+# ---- as large a file as may be: the last, as whoever looks through the shop afterwards looks through all of it ----
+
+
+def test_an_interrupted_import_is_invisible_and_the_same_file_completes_it(house: House) -> None:
+    sku, _ = house.product(0)
+    codes = _codes(_MOST)
+    function = _function(house, "import_cards")
+    functions = house.aws("lambda")
+    usual = functions.get_function_configuration(FunctionName=function)["Timeout"]
+    functions.update_function_configuration(FunctionName=function, Timeout=2)
+    try:
+        broken = _send(house, sku, codes)
+    finally:
+        functions.update_function_configuration(FunctionName=function, Timeout=usual)
+    assert broken.status_code >= 500, broken.text
+    ((status, so_far, on_sale, _, _),) = _batches(house, sku)
+    assert (status, on_sale) == ("importing", 0)
+    assert so_far < _MOST
+    assert ok(house.api.get(f"/products/{sku}"))["stock"]["quantity"] == 0
+    assert house.order(sku).json()["code"] == "out_of_stock"
+    (batch,) = _product(house, sku)["batches"]
+    early = house.api.put(
+        f"/admin/products/{sku}/batches/{batch['batch']}", headers=house.operator, json={"status": "withdrawn"}
+    )
+    assert (early.status_code, early.json()["code"]) == (409, "still_importing")
+
+    completed = _send(house, sku, codes)
+
+    assert (completed.status_code, completed.json()["imported"], completed.json()["duplicates"]) == (201, _MOST, [])
+    _until_batches(house, sku, ("on_sale", _MOST, _MOST, 0, 0))
+
+
+def _function(house: House, use_case: str) -> str:
+    wanted = f"{use_case}.handler"
+    pages = house.aws("lambda").get_paginator("list_functions").paginate()
+    (name,) = (
+        each["FunctionName"]
+        for page in pages
+        for each in page["Functions"]
+        if each["Handler"] == wanted and each["FunctionName"].startswith(f"{house.stack}-")
+    )
+    return str(name)

@@ -4,10 +4,12 @@ which faults it is to be found; a flow without a fault goes well in spite of it,
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -60,19 +62,31 @@ def test_there_are_bugs_to_plant() -> None:
     assert len(_PATCHES) >= 15
 
 
+@pytest.fixture(scope="module")
+def faults() -> Iterator[Callable[..., str]]:
+    """What `python -m faults` says, by a process that has loaded what is the same for every bug."""
+    command = [sys.executable, "-m", "faults", "--each"]
+    with subprocess.Popen(command, cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        asked, said = process.stdin, process.stdout
+
+        def run(*arguments: object) -> str:
+            print(json.dumps([str(each) for each in arguments]), file=asked, flush=True)
+            return str(json.loads(said.readline()))
+
+        yield run
+        asked.close()
+
+
 @pytest.mark.parametrize("patch", _PATCHES, ids=lambda patch: patch.stem)
-def test_a_planted_bug_is_caught(patch: Path, tmp_path: Path) -> None:
+def test_a_planted_bug_is_caught(patch: Path, tmp_path: Path, faults: Callable[..., str]) -> None:
     for folder in ("functions", "layers", "statemachines"):
         shutil.copytree(PROJECT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
     planted = _plant(patch, tmp_path)
-    where = ["--flow", planted.flow, "--kind", *planted.faults, "--at", planted.at]
-    ran = subprocess.run(
-        [sys.executable, "-m", "faults", "--code", tmp_path, *where, "--first"],
-        cwd=PROJECT,
-        capture_output=True,
-        text=True,
-        check=False,
+    said = faults(
+        *("--code", tmp_path, "--flow", planted.flow, "--kind", *planted.faults, "--at", planted.at, "--first")
     )
-    found = _FAILED.findall(ran.stdout)
-    assert found, f"nothing was found:\n{ran.stdout}{ran.stderr}"
-    assert planted.shows or f"{planted.flow}::" not in found, f"it shows without a fault:\n{ran.stdout}"
+    found = _FAILED.findall(said)
+    assert found, f"nothing was found:\n{said}"
+    assert planted.shows or f"{planted.flow}::" not in found, f"it shows without a fault:\n{said}"

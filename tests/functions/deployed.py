@@ -26,9 +26,10 @@ from cardshop.domain.order import Order
 from cardshop.domain.payment import Channel, Offer
 from cardshop.domain.product import Product
 
-from tests.adapters.cloud import PROJECT, RESOURCES, kms_key, queue, secret, state_machine
+from tests.adapters.cloud import kms_key, queue, secret, state_machine
 from tests.domain.builders import PRICE, SKU, TRADE_ID
 from tests.functions.samples import Event, sample, with_body, with_header
+from tests.template.cloudformation import PROJECT, RESOURCES
 
 SHOP_URL = "https://shop.example/api"
 PUBLIC_URLS = json.dumps({"api": SHOP_URL, "pages": "https://shop.example"})
@@ -128,8 +129,7 @@ class Deployed:
         with pytest.MonkeyPatch.context() as patch:
             for name in (*self.variables, "SEALING_KEY"):
                 patch.delenv(name, raising=False)
-            _, properties = RESOURCES[_resource(function)]
-            for name in properties["Environment"]["Variables"]:
+            for name in RESOURCES[_resource(function)]["Properties"]["Environment"]["Variables"]:
                 if name == "SEALING_KEY":
                     patch.setenv(name, self.sealing_key)
                 elif not name.endswith("_TABLE"):  # read when the models were imported

@@ -5,8 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from tests.adapters.cloud import PROJECT, RESOURCES
 from tests.functions.deployed import FUNCTIONS
+from tests.template.cloudformation import PROJECT, of_type
 
 SCRIPT = """
 import socket, sys
@@ -38,6 +38,6 @@ def test_every_function_is_imported_with_an_empty_environment_and_without_the_ne
 
 
 def test_every_function_in_the_folder_is_deployed_and_has_a_sample_event() -> None:
-    handlers = {each["Handler"] for kind, each in RESOURCES.values() if kind == "AWS::Serverless::Function"}
+    handlers = {each["Handler"] for each in of_type("AWS::Serverless::Function").values()}
     assert handlers == {f"{function}.handler" for function in FUNCTIONS}
     assert {path.parent.name for path in (PROJECT / "events").glob("*/*.json")} == set(FUNCTIONS)

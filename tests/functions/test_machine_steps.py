@@ -18,11 +18,12 @@ from cardshop.domain.trade import Status
 from cardshop.usecases.close_trade import OrderAwaitsStock, OrderPaid
 from cardshop.usecases.deliver_cards import OrderNotPaid
 
-from tests.adapters.cloud import PROJECT, executions, items, table_name
+from tests.adapters.cloud import executions, items, table_name
 from tests.adapters.payments.platform import Platform
 from tests.domain.builders import AFTER_SALE_MS, BATCH, BUYER, NOW, SKU, TRADE_ID, delivered, paid, placed
 from tests.functions.deployed import MERCHANT_KEY, REQUEST_ID, Deployed, Logs
 from tests.functions.samples import sample
+from tests.template.cloudformation import PROJECT
 
 STEPS = ["deliver_cards", "close_trade", "complete_trade"]
 
