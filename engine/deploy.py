@@ -67,13 +67,18 @@ def outputs(home: Home, stack: str) -> dict[str, str]:
     return {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
 
 
-@cache
 def aws(home: Home, service: str) -> Any:
-    """A client with the deployer's rights on the local engine, made once: that takes longer than most of its calls."""
+    """A client with the deployer's rights on the local engine."""
+    return _client(home.endpoint, service)
+
+
+@cache
+def _client(endpoint: str, service: str) -> Any:
+    """Made once: that takes longer than most of its calls."""
     return boto3.client(  # type: ignore[call-overload]
         service,
         region_name=REGION,
-        endpoint_url=home.endpoint,
+        endpoint_url=endpoint,
         aws_access_key_id="test",
         aws_secret_access_key="test",
     )
