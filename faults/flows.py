@@ -176,6 +176,7 @@ def _refund_undone(shop: Shop) -> Ends:
     shop.waits(order, "refunded")
     shop.platform.wait(DAY)
     shop.providers.set_their_clock()
+    shop.platform.set_clocks()
     booth, payment = shop.page(order)
     (refund,) = payment.refunds.values()
     refund.status, payment.status = "refused", "paid"

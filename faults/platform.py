@@ -203,6 +203,14 @@ class Platform:
             case "behind":
                 self._off[function] = -SKEW
 
+    @property
+    def clocks_are_off(self) -> bool:
+        return bool(self._off)
+
+    def set_clocks(self) -> None:
+        """Right again: a function whose clock is off hears nothing of what is said in notices alone."""
+        self._off.clear()
+
     def meanwhile(self, invocation: Invocation, seconds: float, *, twin: bool) -> None:
         """The function stands still; others go on, in workers of their own. `twin`: it was started twice."""
         name = f"functions.{invocation.function}"

@@ -32,12 +32,13 @@ def test_a_message_comes_as_it_was_sent(line: GatewayLine, gateway: Gateway) -> 
     assert gateway.sent == {CONNECTION: [{"name": "点卡"}]}
 
 
-def test_who_is_gone_is_told_apart_and_closing_it_is_no_error(line: GatewayLine, gateway: Gateway) -> None:
+def test_who_is_gone_is_told_apart(line: GatewayLine, gateway: Gateway) -> None:
     line.close(CONNECTION)
     assert gateway.closed == [CONNECTION]
     with pytest.raises(ConnectionGone):
         line.send(CONNECTION, "{}")
-    line.close(CONNECTION)
+    with pytest.raises(ConnectionGone):
+        line.close(CONNECTION)
 
 
 @pytest.mark.parametrize(

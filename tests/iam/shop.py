@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import httpx
 from cardshop.adapters.queue import dumps
 from cardshop.domain.payment import Notice
 from cardshop.ports import QueuedNotice
@@ -26,6 +27,11 @@ _MEMORY = 512  # as the template has it: setting it again is what ends a functio
 
 @dataclass
 class Shop(House):
+    @cached_property
+    def api(self) -> httpx.Client:
+        """Nothing that fails is asked again: it is to be seen."""
+        return httpx.Client(base_url=self.outputs["ApiUrl"], timeout=60)
+
     @cached_property
     def resources(self) -> dict[str, str]:
         """Physical ids by logical ids."""

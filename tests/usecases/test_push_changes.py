@@ -29,6 +29,7 @@ class Line:
         self.gone: set[str] = set()
         self.broken: set[str] = set()
         self.stuck: set[str] = set()
+        self.gone_by_now: set[str] = set()  # once they are to be closed
         self.closed: list[str] = []
         self.hangs = threading.Event()  # set: those that hang are given up on
         self.others: set[str] = set()  # once all of these have heard
@@ -49,6 +50,8 @@ class Line:
     def close(self, connection_id: str) -> None:
         if connection_id == "deaf":
             raise Unavailable
+        if connection_id in self.gone_by_now:
+            raise ConnectionGone
         self.closed.append(connection_id)
 
 
@@ -115,6 +118,16 @@ def test_who_is_still_shaking_hands_is_not_forgotten(push: PushChanges, connecti
     line.gone = set()
     assert push([News(TRADE_ID, "delivered")]) == 1
     assert line.heard == {"pc": ["delivered"]}
+
+
+@pytest.mark.parametrize(("age", "left"), [(5_000, ["pc"]), (60_000, [])], ids=["shaking hands", "connected"])
+def test_who_takes_nothing_and_is_not_there_to_be_closed_is_forgotten_unless_it_still_shakes_hands(
+    push: PushChanges, connections: Connections, line: Line, age: int, left: list[str]
+) -> None:
+    listen(connections, "pc", at=LATER - age)
+    line.broken = line.gone_by_now = {"pc"}
+    assert push(CHANGE) == 0
+    assert (line.closed, [each.connection_id for each in connections.places.values()]) == ([], left)
 
 
 def test_who_takes_nothing_is_closed_so_that_it_comes_back(

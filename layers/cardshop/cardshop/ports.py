@@ -367,7 +367,7 @@ class Line(Protocol):
         """ConnectionGone; Unavailable if it was not taken, or nobody can say."""
 
     def close(self, connection_id: str) -> None:
-        """Its terminal is told, and comes back. Does nothing for one that is gone; Unavailable."""
+        """Its terminal is told, and comes back. ConnectionGone; Unavailable."""
 
 
 @dataclass(frozen=True, slots=True)

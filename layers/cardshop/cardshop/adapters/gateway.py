@@ -34,8 +34,7 @@ class GatewayLine:
         try:
             self._gateway.delete_connection(ConnectionId=connection_id)
         except (ClientError, BotoCoreError) as error:
-            if not isinstance(told := _told(error), ConnectionGone):
-                raise told from error
+            raise _told(error) from error
 
 
 def _told(error: ClientError | BotoCoreError) -> Exception:

@@ -56,15 +56,21 @@ class PushChanges:
     def _tell(self, connection: Connection, messages: Sequence[str]) -> bool:
         """Whether it heard all of them, in their order."""
         try:
-            for message in messages:
-                self.line.send(connection.connection_id, message)
+            if self._took(connection, messages):
+                return True
         except ConnectionGone:
             # Before its handshake has ended it misses nothing: it reads the order after that.
-            if not connection.may_be_shaking_hands(self.clock()):
-                self.connections.remove(connection)
-            return False
+            if connection.may_be_shaking_hands(self.clock()):
+                return False
+        self.connections.remove(connection)
+        return False
+
+    def _took(self, connection: Connection, messages: Sequence[str]) -> bool:
+        """Whether it took all of them; else it is closed, and comes back. ConnectionGone."""
+        try:
+            for message in messages:
+                self.line.send(connection.connection_id, message)
         except Unavailable:
             self.line.close(connection.connection_id)
-            self.connections.remove(connection)
             return False
         return True
