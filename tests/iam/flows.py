@@ -411,7 +411,8 @@ def a_batch_that_was_sold_out_is_listed_again(shop: Shop) -> Generator[None]:
     )
     yield
     event = event_file("count_stock/returned", **{_SAMPLE_POOL: f"{sku}#{batch}#0"})
-    assert shop.call("CountStockFunction", event) == {}
+    answer = shop.call("CountStockFunction", event)
+    assert answer == {}, answer
     assert _listed(shop, sku) == 1
 
 
