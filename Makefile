@@ -40,7 +40,7 @@ simulate: .ready ## what the shop would do on AWS at scale: a model against AWS'
 faults: .ready ## every crash, repeat and race of every flow, ≈ 30 minutes (CASE=pay:crash-after:14 for one, ARGS="--flow pay")
 	@$(RUN) -m faults $(if $(CASE),--case $(CASE)) $(ARGS)
 
-iam: .ready ## take each right from each role in turn and show that its function's own flow fails, ≈ 6 minutes
+iam: .ready ## take each right from each role in turn and show that its function's own flow fails, ≈ 7 minutes
 	@$(RUN) -m pytest -q -s tests/iam $(ARGS)
 
 check: .ready ## ruff, mypy --strict, tsc, sam validate --lint, cfn-lint
