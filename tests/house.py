@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 
 from engine import deploy, operators, shop
 from engine.processes import Home
+
+_Found = TypeVar("_Found")
 
 PATIENCE = 240.0  # seconds until what must happen is given up on: a queue hides for 180 what its reader lost
 _ANSWER = 150.0  # seconds for an answer: a function may take 120 here
@@ -184,14 +186,15 @@ def ok(answer: httpx.Response) -> dict[str, Any]:
     return dict(answer.json())
 
 
-def wait_until(there: Callable[[], object], why: Callable[[], str], patience: float = PATIENCE) -> None:
-    """Ask until it is so: what is waited for happens in other processes, which offer no event to wait on.
+def wait_until(there: Callable[[], _Found], why: Callable[[], str], patience: float = PATIENCE) -> _Found:
+    """Ask until it is so, and tell what it is: it happens in other processes, which offer no event to wait on.
 
     Ever more seldom: two cores serve those who ask and those who work.
     """
     deadline, pause = time.monotonic() + patience, 0.02
-    while not there():
+    while not (found := there()):
         if time.monotonic() > deadline:
             raise AssertionError(f"after {patience:.0f} s: {why()}")
         time.sleep(pause)
         pause = min(2 * pause, 1.0)
+    return found

@@ -78,17 +78,19 @@ def violations(shop: Snapshot) -> list[str]:
     return [f"{check.__name__.strip('_')}: {what}" for check in _CHECKS for what in check(shop)]
 
 
-def assert_sound(house: House, *, forgetful: bool = False) -> None:
-    """The shop comes to rest, and is sound there. Streams and queues may still be at work when this is called."""
+def assert_sound(house: House, *, forgetful: bool = False) -> Snapshot:
+    """The shop comes to rest, and is sound there: as it then was. Streams and queues may still be at work at first."""
     found: list[str] = []
 
-    def sound() -> bool:
+    def sound() -> Snapshot | None:
         shop = read(house)
         shop.forgetful = forgetful
         found[:] = violations(shop)
-        return not found
+        return None if found else shop
 
-    wait_until(sound, lambda: "\n  ".join([f"{len(found)} violations", *found[:20]]))
+    shop = wait_until(sound, lambda: "\n  ".join([f"{len(found)} violations", *found[:20]]))
+    assert shop is not None
+    return shop
 
 
 def _cards_are_in_one_place(shop: Snapshot) -> Iterator[str]:
