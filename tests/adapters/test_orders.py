@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from cardshop.adapters.aws import client
 from cardshop.adapters.orders import DynamoOrders
-from cardshop.adapters.tables import PoolItem
+from cardshop.adapters.tables import CHANGE, NOTE, PoolItem
 from cardshop.domain.card import Card
 from cardshop.domain.errors import Changed, Unavailable
 from cardshop.domain.money import Money
@@ -73,8 +73,8 @@ def write_token(trade_id: str, token: str) -> None:
     client("dynamodb").update_item(
         TableName=table_name("OrdersTable"),
         Key={"trade_id": {"S": trade_id}},
-        UpdateExpression="SET task_token = :token",
-        ExpressionAttributeValues={":token": {"S": token}},
+        UpdateExpression="SET task_token = :token, last_write = :note",
+        ExpressionAttributeValues={":token": {"S": token}, ":note": {"S": NOTE}},
     )
 
 
@@ -426,6 +426,25 @@ def test_what_is_stored_is_answered_with_a_token_written_since_the_order_was_rea
     after = DynamoOrders().record(order, paid(order))
     assert (after.status, after.task_token) == (Status.PAID, "token")
     assert DynamoOrders().find(TRADE_ID) == after
+
+
+def test_a_change_is_told_from_what_is_written_beside_the_changes() -> None:
+    """Those who follow the stream are called for changes alone."""
+    order, written = place(placed()), [_last_write()]
+    with_session(order, 0, "cs_1")
+    written.append(_last_write())
+    order = DynamoOrders().record(order, order.closed(NOW))
+    written.append(_last_write())
+    DynamoOrders().note(replace(order, due_at=NOW))
+    written.append(_last_write())
+    payment = order.payments[0]
+    DynamoOrders().record(order, order.settled(payment.payment_id, payment.amount, None, NOW, lacking=SKU))
+    written.append(_last_write())
+    assert written == [CHANGE, NOTE, CHANGE, NOTE, CHANGE]
+
+
+def _last_write() -> str:
+    return str(attributes()["last_write"]["S"])
 
 
 def _pending() -> Order:

@@ -22,7 +22,7 @@ from cardshop.adapters.stream import (
     new_trade,
     of_a_product,
 )
-from cardshop.adapters.tables import PoolItem
+from cardshop.adapters.tables import NOTE, PoolItem
 from cardshop.adapters.timeline import DynamoTimeline
 from cardshop.domain.errors import Unavailable
 from cardshop.domain.holding import Holding, HoldingState
@@ -160,8 +160,8 @@ def test_the_sample_images_are_what_the_store_writes(cloud: None) -> None:
     client("dynamodb").update_item(
         TableName=table_name("OrdersTable"),
         Key={"trade_id": {"S": TRADE_ID}},
-        UpdateExpression="SET task_token = :token",
-        ExpressionAttributeValues={":token": waiting["task_token"]},
+        UpdateExpression="SET task_token = :token, last_write = :note",
+        ExpressionAttributeValues={":token": waiting["task_token"], ":note": {"S": NOTE}},
     )
     assert items("OrdersTable") == [waiting]
     DynamoOrders().record(order, paid(order))

@@ -10,6 +10,7 @@ import re
 
 import cardshop.usecases
 import pytest
+from cardshop.adapters.tables import NOTE
 from cardshop.domain import errors
 from cardshop.domain.trade import MACHINE_STATES, TRANSITIONS, Status
 from cardshop.usecases.cancel_order import PAYMENT_FAILED
@@ -63,7 +64,7 @@ def test_a_waiting_state_waits_in_the_tables_own_state(name: str) -> None:
     values = dict(arguments["ExpressionAttributeValues"])
     waits_on = values.pop(condition.group(1))["S"]
     assert {Status(waits_on)} == MACHINE_STATES[name]
-    assert values == {":token": {"S": "{% $states.context.Task.Token %}"}}
+    assert values == {":token": {"S": "{% $states.context.Task.Token %}"}, ":note": {"S": NOTE}}
 
 
 def test_a_payment_is_awaited_while_pending_stock_while_there_is_none_and_receipt_while_delivered() -> None:
@@ -81,14 +82,14 @@ def test_a_waiting_state_writes_its_token_and_nothing_else(name: str) -> None:
     arguments = state["Arguments"]
     assert arguments["TableName"] == "OrdersTable"
     assert arguments["Key"] == {"trade_id": {"S": "{% $states.input.trade_id %}"}}
-    assert arguments["UpdateExpression"] == "SET task_token = :token"
+    assert arguments["UpdateExpression"] == "SET task_token = :token, last_write = :note"
 
 
 def test_the_role_may_write_exactly_what_the_waiting_states_write() -> None:
     (policy,) = RESOURCES["TradeMachineRole"]["Properties"]["Policies"]
     (write,) = [each for each in policy["PolicyDocument"]["Statement"] if each["Sid"] == "WriteTaskToken"]
     assert write["Condition"] == {
-        "ForAllValues:StringEquals": {"dynamodb:Attributes": ["trade_id", "status", "task_token"]}
+        "ForAllValues:StringEquals": {"dynamodb:Attributes": ["trade_id", "status", "task_token", "last_write"]}
     }
     assert named(write["Resource"]) == named(SUBSTITUTIONS["OrdersTable"])
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from cardshop.adapters import stream
-from cardshop.adapters.tables import AttemptItem, ConnectionItem, HoldingItem
+from cardshop.adapters.tables import CHANGE, AttemptItem, ConnectionItem, HoldingItem
 
 from functions import confirm_payment, reconcile
 from tests.template.cloudformation import RESOURCES, TEMPLATE, as_list, named, of_type, on_aws
@@ -135,6 +135,15 @@ def test_a_stream_has_no_more_than_two_readers() -> None:
     """AWS: more than two a shard are throttled. The orders' second place is for whoever pushes changes to buyers."""
     readers = Counter(source["Stream"]["Fn::GetAtt"][0] for source in _STREAMS.values())
     assert max(readers.values()) <= 2
+
+
+@pytest.mark.parametrize("function", ["RecordEventsFunction", "PushChangesFunction"])
+def test_who_follows_the_orders_is_called_for_their_changes_alone(function: str) -> None:
+    """Nor for a token, a session, or when to look again: those are two of three writes."""
+    source = _STREAMS[f"{function}.Stream"]
+    assert source["Stream"] == {"Fn::GetAtt": ["OrdersTable", "StreamArn"]}
+    (only,) = source["FilterCriteria"]["Filters"]
+    assert json.loads(only["Pattern"]) == {"dynamodb": {"NewImage": {"last_write": {"S": [CHANGE]}}}}
 
 
 def test_a_trade_is_started_by_the_first_entry_of_its_timeline_alone() -> None:

@@ -12,7 +12,9 @@ from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
 from cardshop.adapters.tables import (
+    CHANGE,
     CONDITION_FAILED,
+    NOTE,
     ChangeMap,
     LineMap,
     OrderItem,
@@ -129,7 +131,8 @@ class DynamoOrders:
     def note(self, order: Order) -> None:
         with store():
             try:
-                OrderItem(order.trade_id).update(_beside(order), condition=_unchanged(order))
+                noted = [*_beside(order), OrderItem.last_write.set(NOTE)]
+                OrderItem(order.trade_id).update(noted, condition=_unchanged(order))
             except UpdateError as error:
                 if not overtaken(error):  # whoever changed it noted what is so now
                     raise
@@ -139,7 +142,8 @@ class DynamoOrders:
         with store():
             there = OrderItem.payments[index]
             OrderItem(order.trade_id).update(
-                [there["session_ref"].set(payment.session_ref)], condition=there["payment_id"] == payment.payment_id
+                [there["session_ref"].set(payment.session_ref), OrderItem.last_write.set(NOTE)],
+                condition=there["payment_id"] == payment.payment_id,
             )
 
     def due(self, until: int) -> Iterator[str]:
@@ -259,6 +263,7 @@ def _changing(order: Order) -> dict[str, Any]:
     return {
         "status": order.status.value,
         "version": order.version,
+        "last_write": CHANGE,
         "cards": [f"{card.pool.key}/{card.card_id}" for card in order.cards],
         "payments": [_payment_map(payment) for payment in order.payments],
         "change": ChangeMap(

@@ -145,9 +145,15 @@ class AwaitingStock(GlobalSecondaryIndex["OrderItem"]):
     created_at = NumberAttribute(range_key=True)
 
 
+CHANGE, NOTE = "change", "note"
+
+
 class OrderItem(_Shared):
     """One trade. What the indexes are made of is there only as long as it counts, so they are sparse: `hold_*` while
     it is unpaid, `due_*` until nobody need look at it any more, `lacking` while it awaits stock.
+
+    `last_write` is CHANGE, or NOTE for what is written beside the changes (a token, a session, when to look again):
+    who reads the stream is called for changes alone.
     """
 
     class Meta:
@@ -166,6 +172,7 @@ class OrderItem(_Shared):
     expires_at = NumberAttribute()
     fingerprint = UnicodeAttribute()
     change = ChangeMap()
+    last_write = UnicodeAttribute()
     email = UnicodeAttribute(null=True)
     password = UnicodeAttribute(null=True)
     task_token = UnicodeAttribute(null=True)
