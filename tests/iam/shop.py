@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 from cardshop.adapters.queue import dumps
+from cardshop.adapters.tables import CHANGE
 from cardshop.domain.payment import Notice
 from cardshop.ports import QueuedNotice
 
@@ -91,7 +92,8 @@ class Shop(House):
         """As if all that leads there had happened: the order with another status, its payment accepted, or `more`."""
         order = self.stored(placed["trade_id"])
         if status is not None:
-            more |= {"status": {"S": status}, "version": {"N": str(int(order["version"]["N"]) + 1)}}
+            version = str(int(order["version"]["N"]) + 1)
+            more |= {"status": {"S": status}, "version": {"N": version}, "last_write": {"S": CHANGE}}
         if paid:
             payment = order["payments"]["L"][0]["M"]
             got = {"state": {"S": "accepted"}, "paid_minor": payment["minor"], "paid_currency": order["currency"]}
