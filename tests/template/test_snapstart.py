@@ -184,6 +184,11 @@ def test_make_deploy_switches_it_on_between_build_and_deploy_and_only_if_told() 
     assert on[:at] + on[at + 1 :] == off == _deploy("SNAPSTART=off")[0]
 
 
+def test_make_deploy_hands_on_the_parameters_that_it_is_given() -> None:
+    _, deploy, _ = _deploy("PARAMETERS=AlarmEmail=you@example.com PaymentWindowSeconds=900")[0]
+    assert deploy.endswith("Architecture=x86_64 AlarmEmail=you@example.com PaymentWindowSeconds=900")
+
+
 @pytest.mark.parametrize(
     ("chosen", "why"),
     [(("SNAPSTART=on", "RUNTIME=python3.11"), "python3.12 or newer"), (("SNAPSTART=yes",), "on or off, not yes")],
