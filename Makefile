@@ -53,12 +53,16 @@ check: .ready ## ruff, mypy --strict, tsc, sam validate --lint, cfn-lint
 
 RUNTIME ?= python3.13
 ARCHITECTURE ?= x86_64
+SNAPSTART ?= off
 deploy: export PATH := $(CURDIR)/.venv/bin:$(PATH)
 deploy: export LAYER_PYTHON = $(patsubst python%,%,$(RUNTIME))
 deploy: export LAYER_PLATFORM = manylinux2014_$(patsubst arm64,aarch64,$(ARCHITECTURE))
-deploy: .ready ## deploy to AWS with your own credentials (RUNTIME=python3.13 ARCHITECTURE=x86_64|arm64)
+deploy: .ready ## deploy to AWS with your own credentials (RUNTIME=python3.13 ARCHITECTURE=x86_64|arm64 SNAPSTART=off|on PARAMETERS="AlarmEmail=…")
+	$(if $(filter-out on off,$(SNAPSTART)),$(error SNAPSTART is on or off, not $(SNAPSTART)))
+	$(if $(filter on-python3.11,$(SNAPSTART)-$(RUNTIME)),$(error SnapStart needs RUNTIME=python3.12 or newer))
 	sam build --parameter-overrides Runtime=$(RUNTIME) Architecture=$(ARCHITECTURE)
-	sam deploy --config-env prod --parameter-overrides Runtime=$(RUNTIME) Architecture=$(ARCHITECTURE)
+	$(if $(filter on,$(SNAPSTART)),$(RUN) -m engine snapstart)
+	sam deploy --config-env prod --parameter-overrides Runtime=$(RUNTIME) Architecture=$(ARCHITECTURE) $(PARAMETERS)
 	$(RUN) -m engine pages --stack cardshop-prod
 
 lock: .ready ## resolve the pinned requirements anew

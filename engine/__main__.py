@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from engine import operators, pages, processes, shop, stacks
+from engine import operators, pages, processes, shop, snapstart, stacks
 from engine.astray import astray
 from engine.letters import QUEUES, letters
 from engine.processes import PROJECT, EngineError, Home
@@ -62,6 +62,12 @@ def publish_pages(stack: str) -> None:
     with stacks.opened(None, stack) as found:
         if pages.publish(found, click.echo):
             click.echo(found.outputs()["PagesUrl"])
+
+
+@engine.command("snapstart")
+def switch_snapstart_on() -> None:
+    """Between `sam build` and `sam deploy`: what is deployed next starts from snapshots."""
+    snapstart.switch_on(snapstart.BUILT)
 
 
 @engine.command("letters")
