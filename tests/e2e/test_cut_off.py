@@ -30,7 +30,7 @@ from tests.house import PATIENCE, House, bearer, ok, wait_until
 
 _ORDERS, *_SEED = (int(number) for number in os.environ.get("CUTS", "8").split())
 _TERMINALS = 3  # of each order, that are cut off
-_LATE = 5  # more, that come in the calm
+_LATE = 3  # more, that come in the calm
 _AT_ONCE = 8  # orders
 _ALIVE = 1.5  # seconds until a terminal is cut off, on average
 _STEP = 2.0  # seconds between two steps of a trade, on average
@@ -47,6 +47,7 @@ class Trade:
     placed: dict[str, Any]
     calm: threading.Event = field(default_factory=threading.Event)  # nobody is cut off any more
     last: int = 0  # the version that it ends with, once that is so
+    deadline: float = field(default_factory=lambda: time.monotonic() + PATIENCE)  # for whoever waits for any of this
 
     @property
     def path(self) -> str:
@@ -69,15 +70,16 @@ class Follower:
     def follow(self) -> None:
         while not self.trade.calm.is_set():
             self._connected(self._cut_off)
+        self.follow_in_the_calm()
+
+    def follow_in_the_calm(self) -> None:
+        assert self.trade.calm.wait(PATIENCE)
         while not self.is_done:
             self._connected(self._told)
 
-    def come_late(self) -> None:
-        self.trade.calm.wait()
-        self.follow()
-
     def _connected(self, listen: Callable[[ClientConnection], None]) -> None:
         """With a new ticket. It looks once, and listens."""
+        assert time.monotonic() < self.trade.deadline, f"it shows {self.terminal.order}"
         answer = self.house.act(self.trade.placed, "tickets")
         if answer.status_code == 429:  # those who were cut off are still counted
             time.sleep(self.lot.uniform(0, _ALIVE))
@@ -126,6 +128,7 @@ class Follower:
                 self._look()
             last = self.trade.last
             if not last:
+                assert time.monotonic() < self.trade.deadline, "its order does not go on"
                 continue
             late = late or time.monotonic() + _SOON
             lacks = set(range(read + 1, last + 1)) - told
@@ -161,9 +164,8 @@ def _goes_on(house: House, trade: Trade, followers: list[Follower], lot: random.
     house.cards(trade.placed)
     pause()
     trade.calm.set()
-    deadline = time.monotonic() + PATIENCE
     while not all(each.settled.is_set() for each in followers):
-        assert time.monotonic() < deadline, "a terminal did not come back"
+        assert time.monotonic() < trade.deadline, "a terminal did not come back"
         house.cards(trade.placed)
     with ThreadPoolExecutor(_BURST) as hands:
         reads = [hands.submit(house.cards, trade.placed) for _ in range(_BURST - 1)]
@@ -201,7 +203,7 @@ def test_terminals_that_are_cut_off_at_random_show_every_change_once(
         followers = [Follower(house, trade, random.Random(lot.random())) for _ in range(_TERMINALS + _LATE)]
         with ThreadPoolExecutor(len(followers)) as threads:
             following = [threads.submit(each.follow) for each in followers[:_TERMINALS]]
-            following += [threads.submit(each.come_late) for each in followers[_TERMINALS:]]
+            following += [threads.submit(each.follow_in_the_calm) for each in followers[_TERMINALS:]]
             _goes_on(house, trade, followers, lot)
             wait(following)
         for each in following:
