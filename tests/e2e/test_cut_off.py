@@ -34,6 +34,7 @@ _LATE = 3  # more, that come in the calm
 _AT_ONCE = 8  # orders
 _ALIVE = 1.5  # seconds until a terminal is cut off, on average
 _STEP = 2.0  # seconds between two steps of a trade, on average
+_READ = 0.1  # seconds between two changes, while they come
 _BURST = 5  # changes at once, in the calm
 _OPENING = 10  # seconds, as the pages wait for a handshake
 _HASTE = 0.02  # seconds in which no handshake ends: its terminal is gone before it is connected
@@ -87,7 +88,7 @@ class Follower:
         address = f"{self.house.outputs['PushUrl']}?ticket={ok(answer)['ticket']}"
         calm = self.trade.calm.is_set()
         try:
-            if not calm and self.lot.random() < 0.2:
+            if not calm and self.lot.random() < 0.1:
                 self.cuts["in their handshake"] += 1
                 with connect(address, open_timeout=_HASTE, compression=None) as line:
                     broken(line)
@@ -164,14 +165,15 @@ def _goes_on(house: House, trade: Trade, followers: list[Follower], lot: random.
     house.cards(trade.placed)
     pause()
     trade.calm.set()
-    while not all(each.settled.is_set() for each in followers):
-        assert time.monotonic() < trade.deadline, "a terminal did not come back"
-        house.cards(trade.placed)
+    for each in followers:
+        while not each.settled.wait(_READ):
+            assert time.monotonic() < trade.deadline, "a terminal did not come back"
+            house.cards(trade.placed)
     with ThreadPoolExecutor(_BURST) as hands:
         reads = [hands.submit(house.cards, trade.placed) for _ in range(_BURST - 1)]
         ok(house.act(trade.placed, "confirm"))
-    for each in reads:
-        each.result()
+    for read in reads:
+        read.result()
     house.until(trade.placed, "completed")
     trade.last = house.view(trade.placed)["version"]
 
