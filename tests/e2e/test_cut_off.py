@@ -34,7 +34,6 @@ _LATE = 3  # more, that come in the calm
 _AT_ONCE = 8  # orders
 _ALIVE = 1.5  # seconds until a terminal is cut off, on average
 _STEP = 2.0  # seconds between two steps of a trade, on average
-_READ = 0.1  # seconds between two changes, while they come
 _BURST = 5  # changes at once, in the calm
 _OPENING = 10  # seconds, as the pages wait for a handshake
 _HASTE = 0.02  # seconds in which no handshake ends: its terminal is gone before it is connected
@@ -166,9 +165,8 @@ def _goes_on(house: House, trade: Trade, followers: list[Follower], lot: random.
     pause()
     trade.calm.set()
     for each in followers:
-        while not each.settled.wait(_READ):
-            assert time.monotonic() < trade.deadline, "a terminal did not come back"
-            house.cards(trade.placed)
+        house.cards(trade.placed)
+        assert each.settled.wait(PATIENCE), "a terminal did not come back"
     with ThreadPoolExecutor(_BURST) as hands:
         reads = [hands.submit(house.cards, trade.placed) for _ in range(_BURST - 1)]
         ok(house.act(trade.placed, "confirm"))
