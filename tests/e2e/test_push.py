@@ -113,13 +113,14 @@ def test_one_whose_handshake_has_not_ended_keeps_its_place_and_one_that_is_gone_
     now = int(time.time() * 1000)
     with listening(house, ticket(house, placed)) as line:
         for name, connected_at in (("comes", now), ("gone", now - 3_600_000)):
-            _noted(house, ticket(house, placed), name, connected_at)
+            _asked(house, "CONNECT", name, ticket=ticket(house, placed), connectedAt=connected_at)
         house.pay(placed)
         heard(line, "delivered")
         wait_until(lambda: "CONNECTION#gone" not in _noted_of(house, placed), lambda: "it keeps its place")
         ok(house.act(placed, "confirm"))
         heard(line, "completed")  # what was told before is over: an order's changes are told one batch after the other
         assert "CONNECTION#comes" in _noted_of(house, placed)
+    _asked(house, "DISCONNECT", "comes")
 
 
 def test_an_operator_hears_of_every_order_and_never_a_code(house: House) -> None:
@@ -197,9 +198,9 @@ def broken(line: ClientConnection) -> None:
     line.socket.close()
 
 
-def _noted(house: House, ticket: str, name: str, connected_at: int) -> None:
-    """As the gateway asks for it, before the handshake ends."""
-    about = {"eventType": "CONNECT", "connectionId": name, "connectedAt": connected_at}
+def _asked(house: House, kind: str, name: str, ticket: str = "", **more: int) -> None:
+    """As the gateway asks: before a handshake ends, and when a connection has ended."""
+    about = {"eventType": kind, "connectionId": name, **more}
     event = {"requestContext": about, "queryStringParameters": {"ticket": ticket}}
     stack = house.aws("cloudformation")
     function = stack.describe_stack_resource(StackName=house.stack, LogicalResourceId="ConnectTerminalFunction")
