@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -83,10 +83,17 @@ class Invocation:
             raise self.stop("Sandbox.Timedout")
 
 
-def refusal(code: str, operation: str, status: int = 400, **more: Any) -> ClientError:
+def refusal(
+    code: str, operation: str, status: int = 400, headers: Mapping[str, str] | None = None, **more: Any
+) -> ClientError:
     answer: Any = {
         "Error": {"Code": code, "Message": "by way of trial"},
-        "ResponseMetadata": {"HTTPStatusCode": status, "HTTPHeaders": {}, "RequestId": "-", "RetryAttempts": 0},
+        "ResponseMetadata": {
+            "HTTPStatusCode": status,
+            "HTTPHeaders": headers or {},
+            "RequestId": "-",
+            "RetryAttempts": 0,
+        },
         **more,
     }
     return ClientError(answer, operation)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
 from cardshop.domain.connection import CONNECTION_MS
@@ -90,7 +91,7 @@ class Line:
     def answer(self, operation: str, params: dict[str, Any]) -> dict[str, Any]:
         connection = self.connections.get(params["ConnectionId"])
         if connection is None or not connection.is_open:
-            raise refusal("GoneException", operation, 410)
+            raise refusal("GoneException", operation, 410, headers={"date": formatdate(clock.seconds, usegmt=True)})
         if operation == "DeleteConnection":
             self._platform.at(0, lambda: self.leave(connection))
         else:
@@ -100,4 +101,5 @@ class Line:
 
 def _event(name: str, connection: str) -> dict[str, Any]:
     event = sample(f"connect_terminal/{name}")
-    return {**event, "requestContext": {**event["requestContext"], "connectionId": connection}}
+    about = {"connectionId": connection, "connectedAt": clock.now}
+    return {**event, "requestContext": {**event["requestContext"], **about}}

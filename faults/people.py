@@ -11,7 +11,6 @@ from typing import Any
 from boto3.dynamodb.types import TypeDeserializer
 from cardshop.adapters.settings import SigningKeys
 from cardshop.api import tokens
-from cardshop.domain.connection import CONNECTION_MS
 from cardshop.domain.payment import RefundState
 
 from faults.calls import images
@@ -80,14 +79,10 @@ class Terminal:
         return [each for each in told if each["trade_id"] == self.order.trade_id]
 
     def hears(self) -> None:
-        """Until it knows how the order stands.
-
-        One that was forgotten while it shook hands, by a clock that is off, hears nothing until its connection ends.
-        """
-        patience = CONNECTION_MS / 1000 if self.shop.platform.clocks_are_off else _HEARS
+        """Until it knows how the order stands."""
         waited = 0.0
         while self.misses:
-            if waited > patience:
+            if waited > _HEARS:
                 raise Failure(f"a terminal that listens knows nothing of versions {sorted(self.misses)}")
             if self.connection is None or not self.connection.is_open:
                 self.comes()

@@ -203,10 +203,6 @@ class Platform:
             case "behind":
                 self._off[function] = -SKEW
 
-    @property
-    def clocks_are_off(self) -> bool:
-        return bool(self._off)
-
     def set_clocks(self) -> None:
         """Right again: a function whose clock is off hears nothing of what is said in notices alone."""
         self._off.clear()

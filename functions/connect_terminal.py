@@ -28,7 +28,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     try:
         if about["eventType"] == "CONNECT":
             ticket = (event.get("queryStringParameters") or {}).get("ticket", "")
-            opened = _connect()(ticket, about["connectionId"])
+            opened = _connect()(ticket, about["connectionId"], about["connectedAt"])
             logger.info("connected", extra={"feed": opened.feed})
         elif about["eventType"] == "DISCONNECT":
             _connect().leave(about["connectionId"])

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from functools import cache
 
 from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
-from cardshop.adapters.clock import clock
 from cardshop.adapters.connections import DynamoConnections
 from cardshop.adapters.gateway import GatewayLine
 from cardshop.adapters.log import logger
@@ -20,7 +19,7 @@ from cardshop.usecases.push_changes import AT_ONCE, News, PushChanges
 
 @cache
 def _push() -> PushChanges:
-    return PushChanges(DynamoConnections(), GatewayLine(os.environ["PUSH_URL"], AT_ONCE), clock)
+    return PushChanges(DynamoConnections(), GatewayLine(os.environ["PUSH_URL"], AT_ONCE))
 
 
 def read(record: DynamoDBRecord) -> Work | None:

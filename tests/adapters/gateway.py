@@ -24,6 +24,7 @@ class Gateway:
         self.gone: set[str] = set()
         self.broken: dict[str, tuple[int, str]] = {}  # to a message: (status, error)
         self.silent: set[str] = set()
+        self.date: str | None = None  # in its answers, instead of now; "": none
         self.over = threading.Event()
         gateway = self
 
@@ -49,6 +50,9 @@ class Gateway:
                 self.end_headers()
 
             do_DELETE = do_POST
+
+            def date_time_string(self, timestamp: float | None = None) -> str:
+                return super().date_time_string(timestamp) if gateway.date is None else gateway.date
 
             def log_message(self, format: str, *args: object) -> None:
                 pass

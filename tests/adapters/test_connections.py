@@ -57,7 +57,7 @@ def test_whoever_listens_is_found_without_a_look_at_the_tickets(
         return asked[-1]
 
     monkeypatch.setattr(ConnectionItem, "query", noted)
-    assert names(connections.listening(TRADE_ID, NOW)) == {"CONNECTION#c-1", "CONNECTION#c-2"}
+    assert names(connections.listening(TRADE_ID)) == {"CONNECTION#c-1", "CONNECTION#c-2"}
     assert [each.page_iter.total_scanned_count for each in asked] == [2]
 
 
@@ -73,6 +73,7 @@ def test_what_is_over_is_not_found_though_the_table_still_has_it(connections: Dy
     ):
         assert names(connections.of(TRADE_ID, now)) == expected
         assert names(connections.at(ADDRESS, now)) == expected
+    assert names(connections.listening(TRADE_ID)) == {there.name}, "the gateway says whether it is"
     assert len(items("ConnectionsTable")) == 2
 
 

@@ -42,6 +42,17 @@ def test_who_is_gone_is_told_apart(line: GatewayLine, gateway: Gateway) -> None:
 
 
 @pytest.mark.parametrize(
+    ("date", "at"), [("Sat, 22 Nov 2025 08:26:40 GMT", 1_763_800_000_000), ("", 0)], ids=["told", "not told"]
+)
+def test_when_it_is_gone_is_told_by_the_gateways_clock(line: GatewayLine, gateway: Gateway, date: str, at: int) -> None:
+    gateway.gone.add(CONNECTION)
+    gateway.date = date
+    with pytest.raises(ConnectionGone) as gone:
+        line.send(CONNECTION, "{}")
+    assert gone.value.at == at
+
+
+@pytest.mark.parametrize(
     ("status", "error"),
     [
         (429, "LimitExceededException"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import struct
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -106,6 +107,22 @@ def test_one_that_reads_nothing_holds_nobody_back(house: House) -> None:
         broken(full)
 
 
+def test_one_whose_handshake_has_not_ended_keeps_its_place_and_one_that_is_gone_does_not(house: House) -> None:
+    """The gateway knows neither. The functions are told of both as it would."""
+    placed = house.placed(house.product(1)[0])
+    now = int(time.time() * 1000)
+    with listening(house, ticket(house, placed)) as line:
+        for name, connected_at in (("comes", now), ("gone", now - 3_600_000)):
+            _asked(house, "CONNECT", name, ticket=ticket(house, placed), connectedAt=connected_at)
+        house.pay(placed)
+        heard(line, "delivered")
+        wait_until(lambda: "CONNECTION#gone" not in _noted_of(house, placed), lambda: "it keeps its place")
+        ok(house.act(placed, "confirm"))
+        heard(line, "completed")  # what was told before is over: an order's changes are told one batch after the other
+        assert "CONNECTION#comes" in _noted_of(house, placed)
+    _asked(house, "DISCONNECT", "comes")
+
+
 def test_an_operator_hears_of_every_order_and_never_a_code(house: House) -> None:
     board = ok(house.api.post("/admin/tickets", headers=house.operator))["ticket"]
     sku, codes = house.product(2)
@@ -179,6 +196,21 @@ def broken(line: ClientConnection) -> None:
     """Its network is gone: a reset instead of a farewell."""
     line.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     line.socket.close()
+
+
+def _asked(house: House, kind: str, name: str, ticket: str = "", **more: int) -> None:
+    """As the gateway asks: before a handshake ends, and when a connection has ended."""
+    about = {"eventType": kind, "connectionId": name, **more}
+    event = {"requestContext": about, "queryStringParameters": {"ticket": ticket}}
+    stack = house.aws("cloudformation")
+    function = stack.describe_stack_resource(StackName=house.stack, LogicalResourceId="ConnectTerminalFunction")
+    arn = function["StackResourceDetail"]["PhysicalResourceId"]
+    answer = house.aws("lambda").invoke(FunctionName=arn, Payload=json.dumps(event).encode())
+    assert json.loads(answer["Payload"].read()) == {"statusCode": 200}
+
+
+def _noted_of(house: House, placed: dict[str, Any]) -> set[str]:
+    return {item["name"]["S"] for item in house.items("Connections") if item["feed"]["S"] == placed["trade_id"]}
 
 
 def _open_connections(house: House) -> int:

@@ -27,7 +27,7 @@ def asked_for(text: str = TICKET, *, seconds_ago: int = 0, address: str = "addre
 
 
 def connect(shop: Deployed, ticket: str | None = TICKET, connection: str = CONNECTION) -> Any:
-    about = {**CONNECT["requestContext"], "connectionId": connection}
+    about = {**CONNECT["requestContext"], "connectionId": connection, "connectedAt": clock()}
     query = None if ticket is None else {"ticket": ticket}
     return shop.invoke("connect_terminal", {**CONNECT, "queryStringParameters": query, "requestContext": about})
 
@@ -38,7 +38,7 @@ def listening(feed: str = TRADE_ID) -> list[str]:
 
 def test_a_ticket_opens_one_connection(shop: Deployed, logs: Logs) -> None:
     asked_for()
-    assert shop.invoke("connect_terminal", CONNECT) == {"statusCode": 200}
+    assert connect(shop) == {"statusCode": 200}
     assert listening() == [CONNECTION]
     assert connect(shop, connection="another")["statusCode"] == 401
     assert listening() == [CONNECTION]

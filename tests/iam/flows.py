@@ -446,7 +446,7 @@ def _places(shop: Shop, feed: str) -> list[str]:
 
 def _handshake(kind: str, ticket: str = "", connection: str = "") -> dict[str, Any]:
     event = event_file(f"connect_terminal/{kind}")
-    event["requestContext"]["connectionId"] = connection
+    event["requestContext"] |= {"connectionId": connection, "connectedAt": int(time.time() * 1000)}
     return {**event, "queryStringParameters": {"ticket": ticket}}
 
 

@@ -716,8 +716,8 @@ class Connections:
     def of(self, feed: str, now: int) -> list[Connection]:
         return [each for each in self.places.values() if each.feed == feed and each.until > now]
 
-    def listening(self, feed: str, now: int) -> list[Connection]:
-        return [each for each in self.of(feed, now) if each.is_open]
+    def listening(self, feed: str) -> list[Connection]:
+        return [each for each in self.places.values() if each.feed == feed and each.is_open]
 
     def at(self, address: str, now: int) -> list[Connection]:
         return [each for each in self.places.values() if each.address == address and each.until > now]

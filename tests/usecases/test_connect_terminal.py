@@ -33,16 +33,18 @@ def ticket(connections: Connections, clock: Clock) -> Callable[..., str]:
 def test_a_ticket_opens_a_connection_to_its_feed(
     connect: ConnectTerminal, connections: Connections, ticket: Callable[..., str], feed: str
 ) -> None:
-    connect(ticket(feed), "connection-1")
+    """Noted with the gateway's time, whatever the function's own clock says."""
+    opened = NOW - 600_000
+    connect(ticket(feed), "connection-1", opened)
     (there,) = connections.of(feed, NOW)
-    assert (there.is_open, there.connection_id, there.until) == (True, "connection-1", NOW + CONNECTION_MS)
+    assert (there.is_open, there.connection_id, there.until) == (True, "connection-1", opened + CONNECTION_MS)
 
 
 def test_a_ticket_is_good_once(connect: ConnectTerminal, connections: Connections, ticket: Callable[..., str]) -> None:
     given = ticket()
-    connect(given, "connection-1")
+    connect(given, "connection-1", NOW)
     with pytest.raises(Unauthorized):
-        connect(given, "connection-2")
+        connect(given, "connection-2", NOW)
     assert [each.connection_id for each in connections.of(TRADE_ID, NOW)] == ["connection-1"]
 
 
@@ -52,11 +54,11 @@ def test_of_two_who_use_a_ticket_in_the_same_moment_one_is_let_in(
     given = ticket()
 
     def first() -> None:
-        connect(given, "connection-1")
+        connect(given, "connection-1", NOW)
 
     connections.meanwhile = first
     with pytest.raises(Unauthorized):
-        connect(given, "connection-2")
+        connect(given, "connection-2", NOW)
     assert [each.connection_id for each in connections.of(TRADE_ID, NOW)] == ["connection-1"]
 
 
@@ -66,7 +68,7 @@ def test_a_ticket_is_over_after_a_minute(
     given = ticket()
     clock.now += 60_000
     with pytest.raises(Unauthorized):
-        connect(given, "connection-1")
+        connect(given, "connection-1", NOW)
     assert not any(each.is_open for each in connections.places.values())
 
 
@@ -74,14 +76,14 @@ def test_a_ticket_is_over_after_a_minute(
 def test_without_a_ticket_nobody_is_let_in(connect: ConnectTerminal, ticket: Callable[..., str], wrong: str) -> None:
     ticket()
     with pytest.raises(Unauthorized):
-        connect(wrong, "connection-1")
+        connect(wrong, "connection-1", NOW)
 
 
 def test_a_ticket_for_one_feed_is_none_for_another(connect: ConnectTerminal, ticket: Callable[..., str]) -> None:
     secret = ticket().partition(".")[2]
     for feed in (OTHER, SHOP_FEED):
         with pytest.raises(Unauthorized):
-            connect(f"{feed}.{secret}", "connection-1")
+            connect(f"{feed}.{secret}", "connection-1", NOW)
 
 
 def test_an_order_has_so_many_connections_and_a_ticket_that_found_no_place_stays_good(
@@ -89,26 +91,26 @@ def test_an_order_has_so_many_connections_and_a_ticket_that_found_no_place_stays
 ) -> None:
     given = [ticket(address=f"address-{number}") for number in range(4)]
     for number in range(3):
-        connect(given[number], f"connection-{number}")
+        connect(given[number], f"connection-{number}", NOW)
     with pytest.raises(TooManyConnections):
-        connect(given[3], "connection-3")
+        connect(given[3], "connection-3", NOW)
     connect.leave("connection-1")
-    connect(given[3], "connection-3")
+    connect(given[3], "connection-3", NOW)
 
 
 def test_an_address_has_so_many_connections(connect: ConnectTerminal, ticket: Callable[..., str]) -> None:
     given = [ticket(letter * 26) for letter in "abcde"]
     for number in range(4):
-        connect(given[number], f"connection-{number}")
+        connect(given[number], f"connection-{number}", NOW)
     with pytest.raises(TooManyConnections):
-        connect(given[4], "connection-4")
+        connect(given[4], "connection-4", NOW)
 
 
 def test_who_leaves_makes_room_and_may_leave_twice(
     connect: ConnectTerminal, connections: Connections, ticket: Callable[..., str]
 ) -> None:
-    connect(ticket(), "connection-1")
-    connect(ticket(), "connection-2")
+    connect(ticket(), "connection-1", NOW)
+    connect(ticket(), "connection-2", NOW)
     for _ in range(2):
         connect.leave("connection-1")
     assert [each.connection_id for each in connections.of(TRADE_ID, NOW)] == ["connection-2"]

@@ -13,7 +13,7 @@ from cardshop.usecases.push_changes import News, PushChanges
 
 from tests.domain.builders import NOW, TRADE_ID
 from tests.template.cloudformation import TEMPLATE
-from tests.usecases.fakes import Clock, Connections
+from tests.usecases.fakes import Connections
 
 CAPS = TEMPLATE["Parameters"]
 OTHER = "a" * 26
@@ -37,7 +37,7 @@ class Line:
 
     def send(self, connection_id: str, message: str) -> None:
         if connection_id in self.gone:
-            raise ConnectionGone
+            raise ConnectionGone(LATER)
         if connection_id in self.stuck:
             assert self.hangs.wait(10)
         if connection_id in self.broken | self.stuck:
@@ -51,7 +51,7 @@ class Line:
         if connection_id == "deaf":
             raise Unavailable
         if connection_id in self.gone_by_now:
-            raise ConnectionGone
+            raise ConnectionGone(LATER)
         self.closed.append(connection_id)
 
 
@@ -62,7 +62,7 @@ def line() -> Line:
 
 @pytest.fixture
 def push(connections: Connections, line: Line) -> PushChanges:
-    return PushChanges(connections, line, Clock(LATER))
+    return PushChanges(connections, line)
 
 
 def listen(connections: Connections, *names: str, feed: str = TRADE_ID, at: int = NOW) -> None:
@@ -92,13 +92,18 @@ def test_each_hears_the_changes_of_a_batch_in_their_order(
     assert line.heard["board"] == ["paid", "closed", "delivered"]
 
 
-def test_a_ticket_hears_nothing_and_neither_does_a_connection_that_is_over(
-    connections: Connections, line: Line
-) -> None:
+def test_a_ticket_hears_nothing(push: PushChanges, connections: Connections, line: Line) -> None:
     connections.save(Connection.kept(Ticket.new(TRADE_ID), None, NOW))
-    listen(connections, "pc", at=NOW - 7_200_000)
-    assert PushChanges(connections, line, Clock(NOW))(CHANGE) == 0
+    assert push(CHANGE) == 0
     assert line.heard == {}
+
+
+def test_whether_a_connection_is_over_the_gateway_says(push: PushChanges, connections: Connections, line: Line) -> None:
+    """Whatever was noted of its end, and of what clock."""
+    listen(connections, "pc", "phone", at=LATER - 7_200_000)
+    line.gone = {"pc"}
+    assert push(CHANGE) == 1
+    assert [each.connection_id for each in connections.places.values()] == ["phone"]
 
 
 def test_who_is_gone_is_forgotten(push: PushChanges, connections: Connections, line: Line) -> None:
@@ -181,14 +186,14 @@ def test_all_that_one_address_may_have_hang_and_hold_no_other_order_back(
 
 def test_a_buyer_hears_before_it_is_looked_up_who_listens_to_the_shop(line: Line) -> None:
     class Slow(Connections):
-        def listening(self, feed: str, now: int) -> list[Connection]:
+        def listening(self, feed: str) -> list[Connection]:
             assert feed != SHOP_FEED or line.told.wait(10)
-            return super().listening(feed, now)
+            return super().listening(feed)
 
     connections = Slow()
     listen(connections, "phone")
     listen(connections, "board", feed=SHOP_FEED)
-    assert PushChanges(connections, line, Clock(LATER))(CHANGE) == 2
+    assert PushChanges(connections, line)(CHANGE) == 2
 
 
 def test_nobody_listens(push: PushChanges) -> None:

@@ -346,8 +346,11 @@ class Connections(Protocol):
     def of(self, feed: str, now: int) -> list[Connection]:
         """Every place at this feed (strongly consistent)."""
 
-    def listening(self, feed: str, now: int) -> list[Connection]:
-        """The open connections among them; it takes as long as there are those, however many tickets were asked for."""
+    def listening(self, feed: str) -> list[Connection]:
+        """Its connections; it takes as long as there are those, however many tickets were asked for.
+
+        Over or not: whoever leaves one out by a clock that is ahead makes it deaf.
+        """
 
     def at(self, address: str, now: int) -> list[Connection]:
         """Places of this address (an HMAC). An index answers: one that has just changed may be missing or over."""
@@ -358,6 +361,11 @@ class Connections(Protocol):
 
 class ConnectionGone(Exception):
     """The gateway knows no such connection: it has ended, or its handshake has not."""
+
+    def __init__(self, at: int) -> None:
+        """`at`: milliseconds, by the gateway's clock; 0 if it did not say."""
+        super().__init__()
+        self.at = at
 
 
 class Line(Protocol):

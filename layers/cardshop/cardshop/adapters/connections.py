@@ -32,10 +32,10 @@ class DynamoConnections:
         return True
 
     def of(self, feed: str, now: int) -> list[Connection]:
-        return self._query(feed, None, now)
+        return [each for each in self._query(feed) if each.until > now]
 
-    def listening(self, feed: str, now: int) -> list[Connection]:
-        return self._query(feed, ConnectionItem.name.startswith(CONNECTION), now)
+    def listening(self, feed: str) -> list[Connection]:
+        return self._query(feed, ConnectionItem.name.startswith(CONNECTION))
 
     def at(self, address: str, now: int) -> list[Connection]:
         with store():
@@ -48,10 +48,9 @@ class DynamoConnections:
         return None if found is None else Connection(found.feed, name, 0, None)
 
     @staticmethod
-    def _query(feed: str, which: Condition | None, now: int) -> list[Connection]:
+    def _query(feed: str, which: Condition | None = None) -> list[Connection]:
         with store():
-            found = ConnectionItem.query(feed, which, consistent_read=True)
-            return [each for each in map(_connection, found) if each.until > now]
+            return [_connection(each) for each in ConnectionItem.query(feed, which, consistent_read=True)]
 
 
 def _connection(item: ConnectionItem) -> Connection:

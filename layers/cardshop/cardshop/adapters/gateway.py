@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from botocore.config import Config
@@ -39,5 +40,6 @@ class GatewayLine:
 
 def _told(error: ClientError | BotoCoreError) -> Exception:
     if isinstance(error, ClientError) and code_of(error) == "GoneException":
-        return ConnectionGone()
+        said = error.response["ResponseMetadata"]["HTTPHeaders"].get("date")
+        return ConnectionGone(int(parsedate_to_datetime(said).timestamp() * 1000) if said else 0)
     return Unavailable("the gateway did not take it")

@@ -15,7 +15,7 @@ from cardshop.domain.payment import is_trade_id
 SHOP_FEED = "shop"  # no trade's id: those are 26 characters
 TICKET_MS = 60_000
 CONNECTION_MS = 7_200_000  # AWS ends every connection then
-_HANDSHAKE_MS = 30_000  # the gateway gives up on one after 29 s
+_HANDSHAKE_MS = 60_000  # the gateway gives up on one after 29 s
 CONNECTION = "CONNECTION#"  # how an open one's name begins
 _TICKET = "TICKET#"
 _SECRET = re.compile(r"[A-Za-z0-9_-]{32}")
@@ -63,7 +63,7 @@ class Connection:
         return cls(ticket.feed, ticket.name, _whole(at + TICKET_MS), address)
 
     def opened(self, connection_id: str, at: int) -> Connection:
-        """This place, kept until now by a ticket, as the open connection's."""
+        """This place, kept until now by a ticket, as that of the connection opened then, by the gateway's clock."""
         return Connection(self.feed, named(connection_id), _whole(at + CONNECTION_MS), self.address)
 
     @property
@@ -76,7 +76,10 @@ class Connection:
         return self.name.removeprefix(CONNECTION)
 
     def may_be_shaking_hands(self, at: int) -> bool:
-        """It is noted here before its handshake ends, and the gateway does not know it until then."""
+        """It is noted here before its handshake ends, and the gateway does not know it until then.
+
+        `at` by the gateway's clock, as its opening is: whoever asks may have one that is off.
+        """
         return at < self.until - CONNECTION_MS + _HANDSHAKE_MS
 
 

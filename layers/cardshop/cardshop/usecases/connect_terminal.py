@@ -16,9 +16,10 @@ class ConnectTerminal:
     caps: Caps
     clock: Clock
 
-    def __call__(self, text: str, connection_id: str) -> Connection:
+    def __call__(self, text: str, connection_id: str, connected_at: int) -> Connection:
         """It is noted before the handshake ends: what is committed once it has ended is pushed.
 
+        `connected_at` by the gateway's clock, milliseconds.
         Unauthorized for a ticket that is unknown, over or used. TooManyConnections leaves the ticket good.
         """
         ticket, now = Ticket.parse(text), self.clock()
@@ -33,7 +34,7 @@ class ConnectTerminal:
             check([each for each in there if each.is_open], self.caps.per_address, "from this address", now)
         if not self.connections.remove(place):
             raise Unauthorized("the ticket was used a moment ago")
-        opened = place.opened(connection_id, now)
+        opened = place.opened(connection_id, connected_at)
         self.connections.save(opened)
         return opened
 

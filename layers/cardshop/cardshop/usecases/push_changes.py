@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from cardshop.domain.connection import SHOP_FEED, Connection
 from cardshop.domain.errors import Unavailable
-from cardshop.ports import Clock, ConnectionGone, Connections, Line
+from cardshop.ports import ConnectionGone, Connections, Line
 
 #: Connections told side by side: more than one address may have, so that whoever lets all of his hang leaves room.
 AT_ONCE = 128
@@ -28,7 +28,6 @@ class News:
 class PushChanges:
     connections: Connections
     line: Line
-    clock: Clock
 
     def __call__(self, news: Sequence[News]) -> int:
         """How many connections heard of it.
@@ -40,12 +39,11 @@ class PushChanges:
         for each in news:
             by_feed.setdefault(each.trade_id, []).append(each.message)
         by_feed[SHOP_FEED] = [each.message for each in news]
-        now = self.clock()
         with ThreadPoolExecutor(AT_ONCE) as pool:  # a buyer's terminals hear while the next feed's are looked up
             outcomes = [
                 pool.submit(self._tell, connection, messages)
                 for feed, messages in by_feed.items()
-                for connection in self.connections.listening(feed, now)
+                for connection in self.connections.listening(feed)
             ]
         told = [each.result() for each in outcomes if each.exception() is None]
         if len(told) < len(outcomes):
@@ -58,9 +56,9 @@ class PushChanges:
         try:
             if self._took(connection, messages):
                 return True
-        except ConnectionGone:
+        except ConnectionGone as gone:
             # Before its handshake has ended it misses nothing: it reads the order after that.
-            if connection.may_be_shaking_hands(self.clock()):
+            if connection.may_be_shaking_hands(gone.at):
                 return False
         self.connections.remove(connection)
         return False
