@@ -234,7 +234,7 @@ class WeChat(Provider):
 
     def query_refund(self, channel: Channel, payment: Payment, refund: Refund) -> RefundWord:
         answer = _ask(channel, "GET", f"{_REFUNDS}/{refund.refund_id}")
-        if answer.status == 404 and _code(answer) == "RESOURCE_NOT_EXISTS":
+        if refund.provider_ref is None and answer.status == 404 and _code(answer) == "RESOURCE_NOT_EXISTS":
             return self.refund(channel, payment, refund)
         return _refund_answered(answer, payment, refund)
 
