@@ -182,6 +182,9 @@ def _refund_undone(shop: Shop) -> Ends:
     refund.status, payment.status = "refused", "paid"
     booth.tell(payment, "refund_refused", refund)
     shop.waits_for(lambda: shop.refunds(order) == ["by_hand"], "the operator hears nothing of it")
+    shop.platform.wait(6 * HOUR)  # what the provider could not tell before, it has told again by then
+    if shop.refunds(order) != ["by_hand"]:
+        raise Failure("money that came back is taken for gone")
     booth.refund(payment, "by-hand", payment.received)
     told = {"note": "sent from the wallet", "provider_ref": "wallet-1"}
     _done(shop.manages("POST", f"/orders/{order.trade_id}/refunds", told))

@@ -26,6 +26,7 @@ class _Alipay(Subject):
         "two signatures": "a notice has one, and names no key",
         "header case": "no header is read",
         "wrong currency": "every amount is in yuan, and none names its currency",
+        "refund undone": "a notice tells only how much has gone back",
         "charge back": "a complaint is settled with Alipay, and what comes of it is a refund",
     }
 

@@ -31,6 +31,7 @@ WITH = {
     "refund twice": "refund",
     "refund refused": "refund",
     "refund while down": "refund",
+    "refund undone": "refund event",
 }
 
 OPERATOR = Actor("operator")
@@ -540,6 +541,31 @@ def refund_refused(till: Till) -> None:
     after = till.order(order)
     assert till.there(number).refunded == till.subject.written(till.price), "nothing went twice"
     assert after.payments[0].state in {PaymentState.ACCEPTED, PaymentState.REFUNDED, PaymentState.REFUNDING}
+
+
+@case("refund undone")
+def refund_undone(till: Till) -> None:
+    """Its money comes back, and that it was done is told last; an operator sends it at the console instead."""
+    if "refund_refused" not in till.subject.events:
+        raise Absent
+    order = till.delivered()
+    number = order.payments[0].payment_id
+    till.refund(order.trade_id, number, None, OPERATOR, "key-of-this-refund")
+    _ended(till, order)
+    assert till.order(order).status is Status.REFUNDED
+    there = till.there(number)
+    (made,) = there.refunds.values()
+    told = [event for event in ("refunded", "charge_refunded") if event in till.subject.events]
+    old = [till.subject.notice(number, event, made) for event in told]
+    made.status, there.status, there.refunded = "refused", "paid", "0"
+    till.says(number, "refund_refused", made)
+    after = till.order(order)
+    assert [each.state for each in after.payments[0].refunds] == [RefundState.BY_HAND]
+    for notice in old:
+        till.hears(notice)
+        assert till.order(order) == after, "the buyer has not got it"
+    till.says(number, "refunded", _sent_back(till, number, till.price))
+    assert (till.order(order).tasks, till.payment(order).state) == ([], PaymentState.REFUNDED)
 
 
 @case("refund while down")

@@ -39,6 +39,7 @@ class Row(Subject):
         "stale": "a retry has the first try's time for three days: older and future ones are traps of its own",
         "two signatures": "a notice has one signature, and names its certificate",
         "header case": "the gateway hands header names over in lower case",
+        "refund undone": "no notice tells of a refund that failed",
         "close": "PayPal closes nothing: what the shop does not capture takes no money",
     }
 

@@ -22,7 +22,12 @@ HEADER = "stripe-signature"
 class StripeRow(Subject):
     name = "stripe"
     provider_name = "stripe"
-    events = frozenset({"paid", "closed", "failed", "refunded", "refund_refused", "charged_back", "reinstated"})
+    events = frozenset(
+        {
+            *("paid", "closed", "failed", "charged_back", "reinstated"),
+            *("refunded", "charge_refunded", "refund_refused"),
+        }
+    )
     absent: ClassVar[dict[str, str]] = {"signtest": "no such probes"}
 
     @staticmethod

@@ -14,6 +14,7 @@ from cardshop.domain.payment import (
     PaymentState,
     Refund,
     RefundState,
+    RefundWord,
     payment_id,
     trade_id_of,
 )
@@ -55,6 +56,31 @@ def test_a_channel_shows_no_secret_when_it_is_printed() -> None:
 
 
 # ---- refunds ----
+
+
+@pytest.mark.parametrize(
+    ("state", "ref", "word", "expected"),
+    [
+        ("done", "re_1", ("refused", "re_1"), True),
+        ("done", None, ("refused", "re_1"), True),
+        ("done", "wallet-1", ("refused", "re_1"), False),
+        ("done", "re_1", ("done", "re_1"), False),
+        ("done", "re_1", ("pending", "re_1"), False),
+        ("by_hand", "re_1", ("done", "re_1"), True),
+        ("refused", "re_1", ("done", "re_1"), True),
+        ("by_hand", None, ("done", "re_1"), False),
+        ("by_hand", "re_1", ("refused", "re_1"), False),
+        ("pending", "re_1", ("done", "re_1"), False),
+        ("requested", None, ("refused", "re_1"), False),
+    ],
+)
+def test_a_word_belies_a_refund_that_the_provider_had_ended_otherwise(
+    state: str, ref: str | None, word: tuple[str, str], expected: bool
+) -> None:
+    """Given one that nobody there had taken yet, or that somebody has sent by hand since, it does not."""
+    refund = Refund(f"{PAYMENT_ID}r01", PRICE, RefundState(state), "operator", ref)
+    assert refund.is_belied_by(RefundWord(RefundState(word[0]), refund.refund_id, word[1])) is expected
+
 
 REQUESTED, PENDING, DONE, REFUSED, BY_HAND = RefundState
 

@@ -426,7 +426,7 @@ class Bank(Provider):
     """A notice is one of `notices` by its body; `books` is what it answers to a query.
 
     `down`: it answers nothing; `silent` are payments that it answers nothing about. `takes`: its terms; `sends`:
-    what it says of a refund; `sent`: the money that moved, by refund.
+    what it says of a refund; `sent`: the money that moved, by refund; `returned`: refunds whose money came back.
     """
 
     name = "bank"
@@ -442,6 +442,8 @@ class Bank(Provider):
         self.takes = Terms(amounts={"CNY": (1, 1_000_000)}, refunds=Refunds.PARTIAL, weak=True)
         self.sends = RefundState.DONE
         self.sent: dict[str, Money] = {}
+        self.returned: set[str] = set()
+        self.tells_totals = True  # of what has gone back
         self.asked_back: list[str] = []  # refunds, each time that it was asked for one
         self.traces: dict[str, str] = {}  # payment id, by its own number
         self.sessions = False  # whether it gives payments numbers of its own
@@ -494,9 +496,14 @@ class Bank(Provider):
         self.asked_back.append(refund.refund_id)
         if self.takes.refunds is Refunds.NONE:
             return super().refund(channel, payment, refund)
-        if self.sends is not RefundState.REFUSED:
+        says = RefundState.REFUSED if refund.refund_id in self.returned else self.sends
+        if says is not RefundState.REFUSED:
             self.sent.setdefault(refund.refund_id, refund.amount)
-        return RefundWord(self.sends, provider_ref=f"bank-{refund.refund_id}")
+        return RefundWord(says, provider_ref=f"bank-{refund.refund_id}")
+
+    def query_total(self, channel: Channel, payment: Payment) -> Money | None:
+        self._answer(payment.payment_id)
+        return Money(self.sent_of(payment.payment_id), payment.amount.currency) if self.tells_totals else None
 
     def acknowledge(self) -> Reply:
         return Reply("received")
@@ -504,6 +511,11 @@ class Bank(Provider):
     def receives(self, payment_id: str, amount: Money) -> None:
         """The buyer paid: from now on a query says so."""
         self.books[payment_id] = PaymentEvent(payment_id, EventKind.PAID, amount, "bank-1")
+
+    def takes_back(self, refund_id: str) -> None:
+        """The money of a refund comes back to it."""
+        del self.sent[refund_id]
+        self.returned.add(refund_id)
 
     def sent_of(self, payment_id: str) -> int:
         """Minor units that went back, by however many refunds."""

@@ -27,7 +27,19 @@ from cardshop.usecases.confirm_payment import ConfirmPayment, Outcome
 from cardshop.usecases.refund_payment import RefundPayment
 from cardshop.usecases.settle_payment import RecordPayment, SettlePayment, UnknownPayment
 
-from tests.domain.builders import BUYER, NOW, PAYMENT_ID, PRICE, SKU, TRADE_ID, delivered, paid, placed, refunding
+from tests.domain.builders import (
+    BUYER,
+    NOW,
+    OPERATOR,
+    PAYMENT_ID,
+    PRICE,
+    SKU,
+    TRADE_ID,
+    delivered,
+    paid,
+    placed,
+    refunding,
+)
 from tests.usecases.fakes import Shop
 
 TOKEN = "token-1"
@@ -609,6 +621,101 @@ def test_a_refund_that_failed_after_it_was_done_is_heard_later_while_the_provide
     shop.bank.down = True
     with pytest.raises(Unavailable):
         till.hears(EventKind.REFUNDED, refund=refused())
+    assert till.order == before
+
+
+def came_back(shop: Shop, till: Till) -> Order:
+    """And the shop has heard that it did."""
+    refunded(till)
+    shop.bank.sends = RefundState.REFUSED
+    till.hears(EventKind.REFUNDED, refund=refused())
+    return till.order
+
+
+#: What was said of it when it was done, by providers of different kinds.
+OLD = {
+    "by our number": done(refund_id=f"{PAYMENT_ID}r01", provider_ref="re_1"),
+    "by its own": done(990, provider_ref="re_1"),
+    "by all that has gone": done(total=990),
+    "by all of these": done(990, total=990, refund_id=f"{PAYMENT_ID}r01", provider_ref="re_1"),
+}
+
+
+@pytest.mark.parametrize("kept", [False, True])
+@pytest.mark.parametrize("word", OLD.values(), ids=list(OLD))
+def test_that_it_was_done_is_not_believed_once_it_has_come_back(
+    shop: Shop, till: Till, word: RefundWord, kept: bool
+) -> None:
+    """Else money that the buyer never got is shown as sent."""
+    before = came_back(shop, till)
+    if kept:
+        before = till.changes(lambda order: order.kept(PAYMENT_ID, NOW, OPERATOR))
+    assert till.hears(EventKind.REFUNDED, refund=word) is Outcome.RETURNED
+    assert till.order == before
+
+
+@pytest.mark.parametrize("word", OLD.values(), ids=list(OLD))
+def test_that_what_came_back_has_gone_is_heard_later_while_the_provider_is_down(
+    shop: Shop, till: Till, word: RefundWord
+) -> None:
+    before = came_back(shop, till)
+    shop.bank.down = True
+    with pytest.raises(Unavailable):
+        till.hears(EventKind.REFUNDED, refund=word)
+    assert till.order == before
+
+
+@pytest.mark.parametrize("word", OLD.values(), ids=list(OLD))
+def test_what_came_back_and_was_sent_by_hand_since_has_gone_once(shop: Shop, till: Till, word: RefundWord) -> None:
+    came_back(shop, till)
+    sent = RefundWord(RefundState.DONE, f"{PAYMENT_ID}r01", "wallet-1")
+    before = till.changes(lambda order: order.refund_told(PAYMENT_ID, sent, NOW, OPERATOR))
+    shop.bank.down = True  # nobody needs to be asked
+    till.hears(EventKind.REFUNDED, refund=word)
+    assert till.order == before
+
+
+def test_what_came_back_goes_after_all_if_the_provider_says_so(shop: Shop, till: Till) -> None:
+    """Somebody has sent it once more in the provider's console, under the same number."""
+    came_back(shop, till)
+    shop.bank.sends = RefundState.DONE
+    till.hears(EventKind.REFUNDED, refund=OLD["by our number"])
+    assert (till.order.tasks, till.order.payments[0].not_gone, till.judged) == ([], 0, PaymentState.REFUNDED)
+
+
+@pytest.mark.parametrize("minor", [300, 990])
+@pytest.mark.parametrize(
+    "word",
+    [
+        lambda minor: done(minor, provider_ref="C1"),
+        lambda minor: done(minor, total=minor + 990, provider_ref="C1"),
+        lambda minor: done(total=minor),
+        lambda minor: done(total=minor + 990),
+    ],
+    ids=["by its number", "by its number and an old total", "by a total", "by an old total"],
+)
+def test_what_somebody_sends_at_the_console_instead_of_what_came_back_counts_as_it_is(
+    shop: Shop, till: Till, word: Callable[[int], RefundWord], minor: int
+) -> None:
+    came_back(shop, till)
+    shop.bank.sent[f"{PAYMENT_ID}-at-the-console"] = Money(minor, "CNY")
+    for _ in range(2):
+        till.hears(EventKind.REFUNDED, refund=word(minor))
+    assert [(each.amount.minor, each.state, each.by) for each in till.order.payments[0].refunds[1:]] == [
+        (minor, RefundState.DONE, "provider")
+    ]
+
+
+def test_what_is_known_to_have_gone_by_the_total_alone_may_come_back_too(shop: Shop, till: Till) -> None:
+    """Given a refund whose answer was lost, its own number is learnt when it comes back."""
+    till.changes(paid, delivered, refunding)
+    till.hears(EventKind.REFUNDED, refund=done(total=990))
+    assert (till.order.status, till.order.payments[0].refunds[0].provider_ref) == (Status.REFUNDED, None)
+    shop.bank.sends = RefundState.REFUSED
+    till.hears(EventKind.REFUNDED, refund=refused())
+    before = till.order
+    assert [each.state for each in before.payments[0].refunds] == [RefundState.BY_HAND]
+    till.hears(EventKind.REFUNDED, refund=OLD["by our number"])
     assert till.order == before
 
 

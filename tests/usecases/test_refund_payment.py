@@ -16,6 +16,8 @@ from cardshop.usecases.deliver_cards import DeliverCards
 from cardshop.usecases.fill_orders import FillOrders
 from cardshop.usecases.refund_payment import RefundPayment, ReturnMoney
 from cardshop.usecases.reveal_cards import RevealCards
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.domain.builders import (
     AFTER_SALE_MS,
@@ -88,6 +90,11 @@ def refunds(shop: Shop, meanwhile: Interruption = NEVER) -> RefundPayment:
     bank = meanwhile.watch(shop.bank)
     orders, channels, machine = (meanwhile.watch(port) for port in (shop.orders, shop.channels, shop.machine))
     return RefundPayment(orders, channels, lambda _: bank, machine, shop.clock)  # type: ignore[arg-type]
+
+
+def hears(shop: Shop, word: RefundWord, meanwhile: Interruption = NEVER) -> None:
+    """A notice of a refund."""
+    refunds(shop, meanwhile).hear(shop.channels["epay"], TRADE_ID, PAYMENT_ID, word)
 
 
 def back(shop: Shop, minor: int | None = None, *, key: str = KEY, meanwhile: Interruption = NEVER) -> Refund:
@@ -762,3 +769,73 @@ def test_a_charge_back_beside_a_refund_leaves_an_order_that_is_over(after: bool)
         assert order.payments[0].state in {PaymentState.CHARGED_BACK, PaymentState.REFUNDED}
         assert order.contested or order.status is Status.REFUNDED
         assert (order.tasks, order.unfinished) == ([], False)
+
+
+# ---- notices in any sequence ----
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_that_it_was_done_and_that_it_came_back_heard_at_once_leave_it_to_an_operator(after: bool) -> None:
+    done, came_back = (RefundWord(state, FIRST, f"bank-{FIRST}") for state in (DONE, REFUSED))
+
+    def made() -> Shop:
+        """The answer to what was asked for is lost, and it has come back by now."""
+        shop = Shop()
+        bought(shop, delivered)
+        shop.bank.down = True
+        back(shop)
+        shop.bank.down = False
+        shop.bank.returned.add(FIRST)
+        return shop
+
+    for shop, twin in at_every_call(made, lambda shop: hears(shop, came_back), after=after):
+        hears(shop, done, twin)
+        if not twin.came:
+            hears(shop, came_back)
+        assert states(shop) == [(990, BY_HAND)]
+        is_sound(shop)
+
+
+@given(st.data(), st.booleans())
+def test_in_whatever_sequence_notices_come_what_the_provider_has_sent_is_what_the_order_says(
+    data: st.DataObject, totals: bool
+) -> None:
+    """And however often. Refunds of ours go and come back; of what somebody sends at the console only the total may be
+    told.
+    """
+    shop, told, heard = Shop(), list[RefundWord](), set[int]()
+    bought(shop, delivered)
+    shop.bank.tells_totals = totals
+
+    def tell(refund_id: str, amount: Money) -> None:
+        ours = refund_id in {FIRST, SECOND}
+        if ours or not totals:
+            told.append(RefundWord(DONE, refund_id if ours else None, f"bank-{refund_id}", amount))
+        if totals:
+            told.append(RefundWord(DONE, total=Money(shop.bank.sent_of(PAYMENT_ID), "CNY")))
+
+    def hear(index: int) -> None:
+        heard.add(index)
+        hears(shop, told[index])
+
+    for number in range(data.draw(st.integers(1, 8), label="steps")):
+        there = [each for each in (FIRST, SECOND) if each in shop.bank.sent]
+        step = data.draw(st.sampled_from(["send", "console", "come back", "hear"]), label="step")
+        if step == "send" and len(the(shop).payments[0].refunds) < 2:
+            refund = back(shop, data.draw(st.sampled_from([100, 300])), key=f"key-number-{number}")
+            tell(refund.refund_id, refund.amount)
+        elif step == "console":
+            shop.bank.sent[f"{PAYMENT_ID}-console-{number}"] = Money(30, "CNY")
+            tell(f"{PAYMENT_ID}-console-{number}", Money(30, "CNY"))
+        elif step == "come back" and there:
+            refund_id = data.draw(st.sampled_from(there), label="which")
+            shop.bank.takes_back(refund_id)
+            told.append(RefundWord(REFUSED, refund_id, f"bank-{refund_id}"))
+        elif step == "hear" and told:
+            hear(data.draw(st.integers(0, len(told) - 1), label="notice"))
+    for index in data.draw(st.permutations([each for each in range(len(told)) if each not in heard]), label="late"):
+        hear(index)
+    is_sound(shop)
+    for refund in the(shop).payments[0].refunds:
+        if refund.by == "operator":
+            assert (refund.state is DONE) == (refund.refund_id in shop.bank.sent)

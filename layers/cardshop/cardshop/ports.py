@@ -10,6 +10,7 @@ from cardshop.domain.card import Card, Pool
 from cardshop.domain.connection import Connection
 from cardshop.domain.errors import NotRefundable
 from cardshop.domain.holding import Holding
+from cardshop.domain.money import Money
 from cardshop.domain.order import Change, Order
 from cardshop.domain.payment import (
     Channel,
@@ -288,6 +289,11 @@ class Provider(Protocol):
     def query_refund(self, channel: Channel, payment: Payment, refund: Refund) -> RefundWord:
         """What became of it. Where the protocol has no such query, asking for the refund again answers it."""
         return self.refund(channel, payment, refund)
+
+    def query_total(self, channel: Channel, payment: Payment) -> Money | None:
+        """All of it that has gone back, whoever sent it. None where a notice always names the refund that it is of."""
+        del channel, payment
+        return None
 
     def acknowledge(self) -> Reply:
         """The provider's own word for "got it"."""

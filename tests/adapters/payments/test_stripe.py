@@ -892,6 +892,21 @@ def test_what_stripe_will_not_send_is_refused(
     assert there.refunds == {}
 
 
+def test_what_has_gone_in_all_is_known_without_what_came_back(booth: simulated.Stripe, bought: Payment) -> None:
+    there = booth.find(number=PAYMENT_ID)
+    assert there is not None
+    assert stripe.query_total(channel(host=booth.url), bought) == Money(0, "CNY")
+    stripe.refund(channel(host=booth.url), bought, refund(300))
+    booth.refund(there, "made in the dashboard", "200")
+    there.extra["refunds"] = "pending"
+    stripe.refund(channel(host=booth.url), bought, refund(100, refund_id=f"{PAYMENT_ID}r02"))
+    assert stripe.query_total(channel(host=booth.url), bought) == Money(600, "CNY"), "what is under way counts as gone"
+    there.refunds[REFUND_ID].status = "refused"
+    assert stripe.query_total(channel(host=booth.url), bought) == Money(300, "CNY")
+    with pytest.raises(Unavailable):
+        stripe.query_total(channel(), replace(bought, provider_ref="seen in the dashboard", session_ref=None))
+
+
 NONE_YET = {"object": "list", "data": [], "has_more": False}
 
 
@@ -944,6 +959,24 @@ def test_no_refund_is_made_where_it_is_not_known_whether_there_is_one(
     assert [method for method, _ in asked] == ["GET"]
 
 
+@pytest.mark.parametrize(
+    "listed",
+    [
+        {"data": [refund_object(), refund_object(amount=-1)], "has_more": False},
+        {"data": [refund_object(), refund_object(currency="usd")], "has_more": False},
+        {"data": [refund_object(), refund_object(status="lost")], "has_more": False},
+        {"data": [refund_object(), 7], "has_more": False},
+        {"data": [refund_object()], "has_more": True},
+        {"data": [refund_object()]},
+        (500, {}),
+    ],
+)
+def test_a_total_of_what_makes_no_sense_or_is_not_all_is_none(answered: Callable[..., Any], listed: Any) -> None:
+    answered(listed)
+    with pytest.raises(Unavailable):
+        stripe.query_total(channel(), payment())
+
+
 @given(things | noise, st.sampled_from([200, 400, 404]))
 def test_an_answer_of_anything_is_unavailable_or_a_word(value: Any, status: int) -> None:
     with pytest.MonkeyPatch.context() as patched:
@@ -957,6 +990,7 @@ def test_an_answer_of_anything_is_unavailable_or_a_word(value: Any, status: int)
             lambda: stripe.refund(channel(), payment(), refund()),
             lambda: stripe.refund(channel(), payment(provider_ref="by hand"), refund()),
             lambda: stripe.query_refund(channel(), payment(), refund(990, REFUND)),
+            lambda: stripe.query_total(channel(), payment()),
             lambda: stripe.trace(channel(), contested),
         ):
             with suppress(Unavailable):

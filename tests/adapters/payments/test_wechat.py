@@ -705,6 +705,16 @@ def test_a_refund_that_the_provider_does_not_know_is_asked_for(opened: simulated
     assert list(payment.refunds) == [REFUND_ID]
 
 
+def test_asking_after_a_refund_that_was_made_there_sends_nothing(opened: simulated.WeChat) -> None:
+    """WeChat Pay knows it by the number that it was given there, not by ours."""
+    pay(opened)
+    with pytest.raises(Unavailable, match="RESOURCE_NOT_EXISTS"):
+        WeChat().query_refund(at(opened), ACCEPTED, replace(REFUND, by="provider", provider_ref="503"))
+    payment = opened.find(number=PAYMENT_ID)
+    assert payment is not None
+    assert payment.refunds == {}
+
+
 @pytest.mark.parametrize(
     ("status", "code"),
     [(400, "INVALID_REQUEST"), (403, "USER_ACCOUNT_ABNORMAL")],

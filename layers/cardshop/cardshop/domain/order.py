@@ -314,15 +314,19 @@ class Order:
             return self
         return self._moved([told], at, actor, f"refund_{RefundState.DONE if RefundState.DONE in news else news[0]}")
 
-    def refund_undone(self, payment_id: str, refund_id: str, at: int) -> Order:
-        """It was done, and its money has come back to the shop: somebody's task, also of an order that is refunded."""
+    def refund_undone(self, payment_id: str, word: RefundWord, at: int) -> Order:
+        """It was done, and its money has come back to the shop: somebody's task, also of an order that is refunded.
+
+        `word.total`: what has gone in all without it. Money that somebody sent there meanwhile was taken for its own.
+        """
         payment = self.payment(payment_id)
-        if payment is None or not any(_is_done(each, refund_id) for each in payment.refunds):
+        known = payment.meant(word) if payment is not None else None
+        if payment is None or known is None or known.state is not RefundState.DONE:
             return self
-        back = (
-            replace(each, state=RefundState.BY_HAND) if _is_done(each, refund_id) else each for each in payment.refunds
-        )
-        return self._moved([payment.with_refunds(tuple(back))], at, PROVIDER, f"refund_{RefundState.BY_HAND}")
+        back = replace(known, state=RefundState.BY_HAND, provider_ref=known.provider_ref or word.provider_ref)
+        undone = payment.with_refunds(tuple(back if each is known else each for each in payment.refunds))
+        told = _of_all(undone, RefundWord(RefundState.DONE, total=word.total))
+        return self._moved([told], at, PROVIDER, f"refund_{RefundState.BY_HAND}")
 
     def came_and_went(self, payment_id: str, at: int) -> Order:
         """The provider sent it back before anybody here heard that it had come."""
@@ -450,10 +454,6 @@ def _let_be(payment: Payment, waiting: Collection[Refund]) -> Payment:
         return payment
     refunds = (replace(each, state=RefundState.REFUSED) if each in waiting else each for each in payment.refunds)
     return payment.with_refunds(tuple(refunds))
-
-
-def _is_done(refund: Refund, refund_id: str) -> bool:
-    return refund.refund_id == refund_id and refund.state is RefundState.DONE
 
 
 def _of_one(payment: Payment, word: RefundWord) -> Payment:

@@ -75,6 +75,18 @@ class Refund:
     provider_ref: str | None = None  # the provider's number of this refund
     key: str | None = None  # of the request that asked for it: asked again, it is this refund
 
+    @property
+    def came_back(self) -> bool:
+        """The provider had taken it, and its money has not gone, or not for good."""
+        return self.provider_ref is not None and self.state in {RefundState.REFUSED, RefundState.BY_HAND}
+
+    def is_belied_by(self, word: RefundWord) -> bool:
+        """Whether the word says that it has come back, and it was done, or the other way round: one of them is old."""
+        if word.state is RefundState.DONE:
+            return self.came_back
+        its_own = self.provider_ref in {None, word.provider_ref}  # else somebody has sent it by hand since
+        return word.state is RefundState.REFUSED and self.state is RefundState.DONE and its_own
+
 
 @dataclass(frozen=True, slots=True)
 class Payment:

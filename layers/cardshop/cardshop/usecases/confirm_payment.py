@@ -123,7 +123,7 @@ class ConfirmPayment:
         if payment.state in UNSETTLED:
             order = self._came(channel, provider, event, order, payment)
         if event.refund is not None:
-            order = self.refund.hear(order, payment.payment_id, event.refund)
+            order = self.refund.hear(channel, order.trade_id, payment.payment_id, event.refund)
         self.settle.wake(order)  # not before it is known what has gone back
         return Outcome.RETURNED
 

@@ -12,7 +12,16 @@ from dataclasses import dataclass, replace
 from cardshop.domain.errors import NotFound, NotRefundable, Unavailable
 from cardshop.domain.money import Money
 from cardshop.domain.order import PROVIDER, SHOP, Actor, Order
-from cardshop.domain.payment import UNDER_WAY, Payment, PaymentState, Refund, Refunds, RefundState, RefundWord
+from cardshop.domain.payment import (
+    UNDER_WAY,
+    Channel,
+    Payment,
+    PaymentState,
+    Refund,
+    Refunds,
+    RefundState,
+    RefundWord,
+)
 from cardshop.domain.trade import Status
 from cardshop.ports import Channels, Clock, Orders, Provider, Workflow
 from cardshop.usecases.change import change
@@ -76,21 +85,25 @@ class RefundPayment:
             word = _own(refund, RefundState.REFUSED)
         return self.tell(order.trade_id, payment.payment_id, replace(word, refund_id=refund.refund_id))
 
-    def hear(self, order: Order, payment_id: str, word: RefundWord) -> Order:
-        """A notice of a refund. That one has failed after it was done is believed if the provider says so when asked:
-        an older notice may have come late.
+    def hear(self, channel: Channel, trade_id: str, payment_id: str, word: RefundWord) -> Order:
+        """A notice of a refund, which may come late: that money has come back, or has gone after all, is believed if
+        the provider says so when asked. Unavailable if it does not answer: the notice is to be heard again.
         """
-        payment = _payment(order, payment_id)
-        known, channel = payment.meant(word), self.channels.find(payment.channel)
-        done = known is not None and known.state is RefundState.DONE and known.provider_ref == word.provider_ref
-        if known is None or channel is None or not done or word.state is not RefundState.REFUSED:
-            return self.tell(order.trade_id, payment_id, word)
-        said = self.provider(channel.provider).query_refund(channel, payment, known)
-        if said.state is not RefundState.REFUSED:
-            return order
-        return change(
-            self.orders, order.trade_id, lambda there: there.refund_undone(payment_id, known.refund_id, self.clock())
-        )
+        order = self._change(trade_id, payment_id, lambda order, payment: self._heard(channel, order, payment, word))
+        return self.finish(order)
+
+    def _heard(self, channel: Channel, order: Order, payment: Payment, word: RefundWord) -> Order:
+        """Whoever is asked here is asked about the order as it is when the answer is written."""
+        provider, known = self.provider(channel.provider), payment.meant(word)
+        if known is not None and known.is_belied_by(word):
+            there = replace(known, provider_ref=known.provider_ref or word.provider_ref)
+            said, total = provider.query_refund(channel, payment, there), provider.query_total(channel, payment)
+            word = replace(said, refund_id=known.refund_id, total=total)
+            if word.state is RefundState.REFUSED:
+                return order.refund_undone(payment.payment_id, word, self.clock())
+        elif word.total is not None and any(each.came_back for each in payment.refunds):  # they may be in it
+            word = replace(word, total=provider.query_total(channel, payment))
+        return order.refund_told(payment.payment_id, word, self.clock())
 
     def tell(self, trade_id: str, payment_id: str, word: RefundWord, actor: Actor = PROVIDER) -> Order:
         """What is said of a refund meets the order."""

@@ -199,6 +199,21 @@ class Stripe(Provider):
         answer = _call(channel, "GET", f"/v1/refunds/{quote(refund.provider_ref, safe='')}")
         return _word(_good(answer), refund)
 
+    def query_total(self, channel: Channel, payment: Payment) -> Money:
+        """By its refunds, each of which says what became of it; as in a charge's own total, one under way counts."""
+        intent = _intent(channel, payment)
+        if intent is None:
+            raise Unavailable("stripe: the payment's PaymentIntent is not known")
+        there, are_all = _refunds(channel, intent)
+        with wire.as_answer("stripe"):
+            if not are_all:
+                raise ValueError("has_more: refunds that are not listed")
+            gone = [_money(each, "amount") for each in there if _refund_state(each) is not RefundState.REFUSED]
+            currency = (payment.paid or payment.amount).currency
+            if any(each.currency != currency for each in gone):
+                raise ValueError("currency: another")
+        return Money(sum(each.minor for each in gone), currency)
+
 
 # ---- calls
 
@@ -293,18 +308,25 @@ def _intent(channel: Channel, payment: Payment) -> str | None:
 
 def _found(channel: Channel, intent: str, refund: Refund) -> dict[str, Any] | None:
     """The refund with our number among those of the PaymentIntent."""
+    there, are_all = _refunds(channel, intent)
+    with wire.as_answer("stripe"):
+        for each in there:
+            if wire.optional_text(each, "metadata", "refund_id") == refund.refund_id:
+                return each
+        if not are_all:
+            raise ValueError("has_more: refunds that are not listed")
+    return None
+
+
+def _refunds(channel: Channel, intent: str) -> tuple[list[dict[str, Any]], bool]:
+    """The PaymentIntent's refunds, and whether there are no others."""
     query = urlencode({"payment_intent": intent, "limit": _REFUNDS_LISTED})
     listed = _good(_call(channel, "GET", f"/v1/refunds?{query}"))
     with wire.as_answer("stripe"):
         there = listed.get("data")
         if not isinstance(there, list) or not all(isinstance(each, dict) for each in there):
             raise ValueError("data: no list of refunds")
-        for each in there:
-            if wire.optional_text(each, "metadata", "refund_id") == refund.refund_id:
-                return dict(each)
-        if listed.get("has_more") is not False:
-            raise ValueError("has_more: refunds that are not listed")
-    return None
+        return there, listed.get("has_more") is False
 
 
 def _word(there: dict[str, Any], refund: Refund) -> RefundWord:

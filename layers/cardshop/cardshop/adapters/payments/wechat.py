@@ -233,8 +233,9 @@ class WeChat(Provider):
         return _refund_answered(answer, payment, refund)
 
     def query_refund(self, channel: Channel, payment: Payment, refund: Refund) -> RefundWord:
+        """Sends only what was never taken there: a refund that was made there goes by another number than ours."""
         answer = _ask(channel, "GET", f"{_REFUNDS}/{refund.refund_id}")
-        if answer.status == 404 and _code(answer) == "RESOURCE_NOT_EXISTS":
+        if refund.provider_ref is None and answer.status == 404 and _code(answer) == "RESOURCE_NOT_EXISTS":
             return self.refund(channel, payment, refund)
         return _refund_answered(answer, payment, refund)
 
