@@ -53,6 +53,7 @@ class StreamConsumer:
             except Exception as error:  # noqa: BLE001  told in the log, and done again
                 logger.exception("put aside to be tried again", extra={"work": work, "kind": type(error).__name__})
                 self._put_aside(work)
+        logger.info("streamed", extra={"records": len(records), "works": len(works)})
         return {}
 
     def _again(self, record: SQSRecord) -> None:
