@@ -12,7 +12,7 @@ from aws_lambda_powertools.logging.types import LogRecord
 
 class _Lean(LambdaPowertoolsFormatter):
     def serialize(self, log: LogRecord) -> str:
-        for name in ("function_arn", "function_memory_size"):
+        for name in ("function_arn", "function_name", "function_memory_size", "service"):
             log.pop(name, None)  # type: ignore[misc]
         return super().serialize(log)
 
