@@ -20,9 +20,9 @@ down: .ready ## stop what `up` started; everything is kept
 operator-token: .ready ## print a one-hour operator token (STACK=name for a stack on AWS)
 	@$(RUN) -m engine operator-token $(if $(STACK),--stack $(STACK))
 
-# A module each at a time, in the order that tests/conftest.py gives them. Three for two cores: much of it waits.
+# A module each at a time, in the order that tests/conftest.py gives them. Three at a time take as long on two cores.
 test: .ready tests/oracles/node_modules/.ready tests/browser/node_modules/.ready ## everything, from nothing, beside a running `make up`
-	@$(RUN) -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
+	@$(RUN) -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 screens: .ready tests/browser/node_modules/.ready ## docs/screens anew: the pages as their tests see them
 	@rm -f docs/screens/*
