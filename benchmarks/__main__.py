@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import asdict
 from importlib import import_module
@@ -32,24 +33,35 @@ def main() -> int:
     parser.add_argument("--accept", action="store_true", help="make this run the baseline")
     given = parser.parse_args()
     figures: list[Figure] = []
+    broken: list[str] = []
     with Stage(_say) as stage:
         for part in _PARTS:
             if part in given.only:
                 run: Callable[[Stage], list[Figure]] = import_module(f"benchmarks.parts.{part}").run
-                figures += run(stage)
+                try:
+                    figures += run(stage)
+                except Exception:  # noqa: BLE001  told below; the other parts' quarter of an hour is not lost for it
+                    traceback.print_exc()
+                    broken.append(part)
     baseline = read_baseline(_BASELINE)
     _write(_RESULTS, [asdict(each) for each in figures])
     print(f"\n{table(figures, baseline)}\n")
     if given.accept:
         _write(_BASELINE, accepted(figures, baseline))
         print(f"accepted as {_BASELINE.relative_to(PROJECT)}")
-        return 0
+        return _told(broken)
     for each in missed(figures):
         print(f"not there yet: {each}")
     found = worse(figures, baseline)
     for each in found:
         print(f"worse: {each}")
-    return 1 if found else 0
+    return _told(broken) or (1 if found else 0)
+
+
+def _told(broken: list[str]) -> int:
+    for part in broken:
+        print(f"broken: {part}, see above")
+    return 2 if broken else 0
 
 
 def _write(path: Path, content: object) -> None:

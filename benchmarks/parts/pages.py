@@ -152,8 +152,8 @@ def _audit(url: str, lands_at: str, *options: str) -> Report:
     asked = [str(_LIGHTHOUSE), url, f"--only-categories={','.join(_CATEGORIES)}", *options]
     how = [f"--chrome-flags={' '.join(flags)}", "--output=json", "--quiet", "--no-enable-error-reporting"]
     done = subprocess.run([*asked, *how], capture_output=True, text=True, timeout=_PATIENCE, check=False)
-    if done.returncode != 0:
-        raise EngineError(f"Lighthouse of {url}: {done.stderr[-2000:]}")
+    if not done.stdout.startswith("{"):
+        raise EngineError(f"Lighthouse of {url} ended with {done.returncode}: {(done.stderr or done.stdout)[-2000:]}")
     report: Report = json.loads(done.stdout)
     if "runtimeError" in report:
         raise EngineError(f"Lighthouse of {url}: {report['runtimeError']['message']}")
