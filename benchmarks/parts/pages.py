@@ -15,6 +15,7 @@ import subprocess
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -151,10 +152,13 @@ def _audit(url: str, lands_at: str, *options: str) -> Report:
     flags = ["--headless=new", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
     asked = [str(_LIGHTHOUSE), url, f"--only-categories={','.join(_CATEGORIES)}", *options]
     how = [f"--chrome-flags={' '.join(flags)}", "--output=json", "--quiet", "--no-enable-error-reporting"]
-    done = subprocess.run([*asked, *how], capture_output=True, text=True, timeout=_PATIENCE, check=False)
-    if not done.stdout.startswith("{"):
-        raise EngineError(f"Lighthouse of {url} ended with {done.returncode}: {(done.stderr or done.stdout)[-2000:]}")
-    report: Report = json.loads(done.stdout)
+    with TemporaryDirectory() as folder:  # into a pipe it writes 64 KB and may end before the rest is read
+        path = Path(folder) / "report.json"
+        asked.append(f"--output-path={path}")
+        done = subprocess.run([*asked, *how], capture_output=True, text=True, timeout=_PATIENCE, check=False)
+        if not path.exists():
+            raise EngineError(f"Lighthouse of {url} ended with {done.returncode}: {done.stderr[-2000:]}")
+        report: Report = json.loads(path.read_text("utf-8"))
     if "runtimeError" in report:
         raise EngineError(f"Lighthouse of {url}: {report['runtimeError']['message']}")
     if urlsplit(report["finalDisplayedUrl"]).path != lands_at:

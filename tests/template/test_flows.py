@@ -139,7 +139,7 @@ def test_a_stream_has_no_more_than_two_readers() -> None:
 
 @pytest.mark.parametrize("function", ["RecordEventsFunction", "PushChangesFunction"])
 def test_who_follows_the_orders_is_called_for_their_changes_alone(function: str) -> None:
-    """Nor for a token, a session, or when to look again: those are two of three writes."""
+    """Not for a token, a session, or when to look again."""
     source = _STREAMS[f"{function}.Stream"]
     assert source["Stream"] == {"Fn::GetAtt": ["OrdersTable", "StreamArn"]}
     (only,) = source["FilterCriteria"]["Filters"]
