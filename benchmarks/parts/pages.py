@@ -40,6 +40,7 @@ _METRICS = {
     "speed index": "speed-index",
 }
 _LIGHTHOUSE = Path(__file__).parents[1] / "lighthouse" / "node_modules" / ".bin" / "lighthouse"
+_TRIES, _LOST = 3, "NO_NAVSTART"
 _PATIENCE = 180  # seconds
 _KB = 1024
 
@@ -71,7 +72,7 @@ def run(stage: Stage) -> list[Figure]:
     for page, (link, lands_at) in visits.items():
         for device, options in _DEVICES.items():
             stage.say(f"pages: the {page}, {device}, {_RUNS} times")
-            reports = [_audit(link(), lands_at, *options) for _ in range(_RUNS)]
+            reports = [_audited(link, lands_at, *options) for _ in range(_RUNS)]
             figures += _scores(page, device, reports)
             if page == "catalogue":
                 loaded |= {name for report in reports for name in _files(report)}
@@ -145,6 +146,17 @@ def _sent(path: Path) -> int:
 def _handed_over(house: House, placed: Placed) -> str:
     """A link by which one more terminal takes the order over."""
     return f"{house.outputs['PagesUrl']}/handoff#{ok(house.act(placed, 'handoffs'))['code']}"
+
+
+def _audited(link: Callable[[], str], lands_at: str, *options: str) -> Report:
+    """Lighthouse sometimes loses the beginning of a page that goes on to another at once, and says to run it again."""
+    for _ in range(_TRIES - 1):
+        try:
+            return _audit(link(), lands_at, *options)
+        except EngineError as error:
+            if _LOST not in str(error):
+                raise
+    return _audit(link(), lands_at, *options)
 
 
 def _audit(url: str, lands_at: str, *options: str) -> Report:
