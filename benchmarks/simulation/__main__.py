@@ -144,6 +144,7 @@ def _burst(scenario: Scenario, result: Result) -> list[Figure]:
         _lag(part, "order → machine waits", took(result.waits)),
         _lag(part, "notice → delivered", took(result.delivered)),
         _lag(part, "change → timeline", took(result.recorded)),
+        *_pushes(part, result),
         Figure(f"{part}.over", over, "the last delivered, after the burst", "s", beside=f"{stuck:,} are reconcile's"),
         Figure(f"{part}.dead", sum(result.dead.values()), "dead letters, failed executions", beside=dead),
         Figure(f"{part}.timeouts", result.timeouts, "start_trade timed out"),
@@ -168,11 +169,24 @@ def _flash(scenario: Scenario, result: Result) -> list[Figure]:
         Figure(f"{part}.accepted", 100 * served, "orders accepted", "%", note=f"refused: {refused}"),
         _lag(part, "order → machine waits", took(result.waits)),
         _lag(part, "notice → delivered", took(result.delivered)),
+        *_pushes(part, result),
         Figure(
             f"{part}.lambda",
             result.busiest,
             "Lambda environments at once",
             note=f"hottest key, units a second: {hottest}",
+        ),
+    ]
+
+
+def _pushes(part: str, result: Result) -> list[Figure]:
+    return [
+        _lag(part, "change → who listens", took(result.pushed)),
+        Figure(
+            f"{part}.pushes",
+            result.pushes_aside,
+            "  batches of changes put aside, and told later",
+            beside=f"of {len(result.pushed):,} changes",
         ),
     ]
 
@@ -248,6 +262,7 @@ def _draw(bursts: Sequence[tuple[Scenario, Result]], flashes: Sequence[tuple[Sce
         (pattern.POOL, "fullest pool, written", PARTITION_WRITES),
         (pattern.DUE, "fullest of index due's 32 keys", PARTITION_WRITES),
         (pattern.LANE, "fullest holdings lane", PARTITION_WRITES),
+        (pattern.FEED, "who listens to the shop, read", PARTITION_READS),
     ]
     rows = [plots.Bar(label, tuple(100 * keys[kind][0] / most for keys in by_product)) for kind, label, most in kinds]
     drawn = plots.bars(

@@ -22,6 +22,9 @@ def shop(limits: Limits) -> list[Bound]:
     shards = int(limits["table"].rate // PARTITION_WRITES)
     start = (MS["StartExecution"] + MS["own"] / limits["start_batch"].rate) / 1000  # a full batch has one invocation
     record = sum(step.seconds - MS["own"] / 1000 for step in pattern.RECORDS) + len(pattern.RECORDS) * MS["own"] / 1e5
+    changes = len(pattern.PUSHES)
+    batch = limits["push_batch"].rate
+    push = changes * (MS["Query"] + (MS["own"] + MS["Query"]) / batch) / 1000
     found = [
         Bound("StartExecution", limits["starts"].rate),
         Bound("SendTaskSuccess", limits["answers"].rate / pattern.operations("SendTaskSuccess")),
@@ -32,6 +35,10 @@ def shop(limits: Limits) -> list[Bound]:
         Bound("confirm_payment at once", limits["notices"].rate / pattern.CONFIRM.seconds),
         Bound("start_trade on its shards", shards * limits["start_lanes"].rate / start),
         Bound("record_events on its shards", shards * limits["record_lanes"].rate / record),
+        Bound("push_changes on its shards", shards * limits["push_lanes"].rate / push),
+        Bound("pushes: the shop's feed, a change a batch", PARTITION_READS / changes),
+        Bound("pushes: the shop's feed, full batches", PARTITION_READS * batch / changes),
+        Bound("reads: connections", 3 * limits["table"].rate / pattern.reads("connections")),
         Bound("index due, its 32 keys", pattern.DUE_SHARDS * PARTITION_WRITES / pattern.on(pattern.DUE)),
         *(Bound(f"writes: {where}", limits["table"].rate / pattern.writes(where)) for where in _TABLES),
     ]

@@ -44,6 +44,8 @@ DEFAULT: Limits = {
     ),
     "start_lanes": Limit("start_trade, batches of a shard at once", 3, 0, _FACTOR),
     "record_lanes": Limit("record_events, batches of a shard at once", 10, 0, _FACTOR),
+    "push_lanes": Limit("push_changes, batches of a shard at once", 10, 0, _FACTOR),
+    "push_batch": Limit("push_changes, records a batch", 25, 0, "template.yaml: BatchSize"),
     "start_batch": Limit("start_trade, records a batch", 25, 0, "template.yaml: BatchSize"),
     "start_retries": Limit("start_trade on its retries, at once", 10, 0, "template.yaml: MaximumConcurrency"),
     "notices": Limit("confirm_payment at once", 100, 0, "template.yaml: MaximumConcurrency (Lambda: 2 to 1,000)"),
@@ -90,7 +92,7 @@ RAISED: Limits = changed(
     answers=9_600,
     transitions=38_400,
     open=10_000_000,
-    concurrency=6_100,
+    concurrency=6_950,
     notices=1_500,
     table=135_000,
 )

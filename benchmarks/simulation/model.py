@@ -115,8 +115,8 @@ class Load:
 
 @dataclass(slots=True)
 class Result:
-    """`waits` (order → its machine waits), `delivered` (notice → delivered), `recorded` (change → timeline) and
-    `counted` (sale → listed): when each began, and the seconds it took.
+    """`waits` (order → its machine waits), `delivered` (notice → delivered), `recorded` (change → timeline), `pushed`
+    (change → who listens) and `counted` (sale → listed): when each began, and the seconds it took.
     """
 
     answers: Counter[str] = field(default_factory=Counter)
@@ -126,6 +126,7 @@ class Result:
     waits: list[tuple[float, float]] = field(default_factory=list)
     delivered: list[tuple[float, float]] = field(default_factory=list)
     recorded: list[tuple[float, float]] = field(default_factory=list)
+    pushed: list[tuple[float, float]] = field(default_factory=list)
     counted: list[tuple[float, float]] = field(default_factory=list)
     dead: Counter[str] = field(default_factory=Counter)
     timeouts: int = 0
@@ -133,6 +134,7 @@ class Result:
     counts: int = 0
     counts_lost: int = 0  # overtaken by another count of the same product
     counts_aside: int = 0  # after fifty, or without capacity: to the retry queue, and not followed there
+    pushes_aside: int = 0  # batches, likewise
     #: By the second: orders whose machine does not wait yet, noticed and not delivered, records not on a timeline.
     series: dict[str, list[float]] = field(default_factory=dict)
     keys: dict[str, list[float]] = field(default_factory=dict)  # by kind: each key's busiest second, most first
@@ -191,15 +193,20 @@ class Shop:
             where: Bucket(most, most, full=full)
             for where in ("orders", "orders/due", "orders/holds", "stock", "timeline", "holdings", "catalogue")
         }
+        self.listeners = Bucket(3 * most, 3 * most, full=full)  # reads of `connections`
         self.keys: dict[tuple[str, int], Key] = {}
         self.idle: dict[str, list[Worker]] = {}
         self.scaling: dict[str, Bucket] = {}
         self.working = 0
         shards = max(1, int(most // PARTITION_WRITES))
-        start_lanes, record_lanes = (shards * int(limits[name].rate) for name in ("start_lanes", "record_lanes"))
+        start_lanes, record_lanes, push_lanes = (
+            shards * int(limits[name].rate) for name in ("start_lanes", "record_lanes", "push_lanes")
+        )
         start_batch = int(limits["start_batch"].rate)
         self.start_lanes = [Lane(self, self._start_batch, start_batch) for _ in range(start_lanes)]
         self.record_lanes = [Lane(self, self._record_batch, RECORD_BATCH) for _ in range(record_lanes)]
+        push_batch = int(limits["push_batch"].rate)
+        self.push_lanes = [Lane(self, self._push_batch, push_batch) for _ in range(push_lanes)]
         self.count_lanes = [Lane(self, self._count_batch, COUNT_BATCH, COUNT_WINDOW) for _ in range(shards)]
         self.versions: Counter[int] = Counter()  # of a product's list of stock
         retried = {"most": int(limits["start_retries"].rate), "receives": RECEIVES}
@@ -397,6 +404,7 @@ class Shop:
 
     def _record(self, trade: Trade, step: Step, *, begins: bool = False) -> None:
         self.record_lanes[trade.shard % len(self.record_lanes)].put((self.env.now, step, trade, begins))
+        self.push_lanes[trade.shard % len(self.push_lanes)].put(self.env.now)
 
     def _record_batch(self, batch: list[Any]) -> Process:
         worker = yield from self._hired(pattern.RECORD_CHANGE.name)
@@ -404,8 +412,7 @@ class Shop:
         yield self.env.timeout(own + sum(step.seconds - own for _, step, _, _ in batch))
         wait, timeline, lanes = 0.0, self.tables["timeline"], self.tables["holdings"]
         for _, step, trade, _ in batch:
-            if step is not pattern.RECORD_TOKEN:
-                wait = max(wait, timeline.reserve(self.env.now))
+            wait = max(wait, timeline.reserve(self.env.now))
             if step is pattern.RECORD_HOLDING:
                 wait = max(wait, lanes.reserve(self.env.now))
                 lane_key = self._key(pattern.LANE, trade.holdings, PARTITION_WRITES)
@@ -417,6 +424,17 @@ class Shop:
         self.result.recorded += [(at, self.env.now - at) for at, _, _, _ in batch]
         for trade in (trade for _, _, trade, begins in batch if begins):
             self.start_lanes[trade.shard % len(self.start_lanes)].put(trade)
+
+    def _push_batch(self, batch: list[Any]) -> Process:
+        """The changes of different orders: of each order who listens to it, and once who listens to the shop."""
+        worker = yield from self._hired(pattern.PUSH.name)
+        yield self.env.timeout((MS["own"] + MS["Query"] * (len(batch) + 1)) / 1000)
+        units = [(self._key(pattern.FEED, 0, PARTITION_READS), 1.0), (self.listeners, len(batch) + 1.0)]
+        if self._done(units, "who listens") or (yield from self._spend(units, "who listens")):
+            self.result.pushed += [(at, self.env.now - at) for at in batch]
+        else:
+            self.result.pushes_aside += 1
+        self._leave(pattern.PUSH.name, worker)
 
     def _count_batch(self, batch: list[Any]) -> Process:
         """The pools that cards left are counted, and listed by one write if no other of the product came between."""
@@ -476,8 +494,6 @@ class Shop:
                 wait = self.random.uniform(0, min(30, 2 ** (attempt - 1)))
             yield self.env.timeout(wait)
             if self._done([(self.tables["orders"], 2.0)]) or (yield from self._spend([(self.tables["orders"], 2.0)])):
-                if not trade.paid or trade.delivered.triggered:
-                    self._record(trade, pattern.RECORD_TOKEN)
                 return True
         self.result.dead["executions failed"] += 1
         return False
@@ -517,7 +533,7 @@ class Shop:
         self.result.refused[what] += 1
         self.result.first.setdefault(what, self.env.now)
 
-    def _done(self, units: Sequence[tuple[Bucket, float]]) -> bool:
+    def _done(self, units: Sequence[tuple[Bucket, float]], what: str = "DynamoDB") -> bool:
         """Whether DynamoDB has the capacity for all of it, now. An index without it holds up its table."""
         now = self.env.now
         for bucket, wanted in units:
@@ -525,17 +541,17 @@ class Shop:
                 bucket.load[int(now)] += wanted
         for bucket, wanted in units:
             if not bucket.has(now, wanted):
-                self._refuse("DynamoDB")
+                self._refuse(what)
                 return False
         for bucket, wanted in units:
             bucket.level -= wanted
         return True
 
-    def _spend(self, units: Sequence[tuple[Bucket, float]]) -> Process:
+    def _spend(self, units: Sequence[tuple[Bucket, float]], what: str = "DynamoDB") -> Process:
         """A client's further attempts at what was refused."""
         for attempt in range(1, CLIENT_ATTEMPTS):
             yield self.env.timeout(self.random.uniform(0, 0.05 * 2**attempt))
-            if self._done(units):
+            if self._done(units, what):
                 return True
         return False
 

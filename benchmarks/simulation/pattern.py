@@ -16,6 +16,7 @@ from cardshop.usecases.pick_cards import SPREAD
 #: Which key a use falls on. Keys of a trade's own are as many as trades; of the others there are few.
 TRADE, SUBJECT, CARD = "trade", "subject", "card"
 POOL, DUE, LANE, PRODUCT, BATCH, DATA_KEY = "pool", "due shard", "holdings lane", "product", "batch", "data key"
+FEED = "shop's feed"  # who listens to the whole shop: one key
 
 #: How many there are of a batch or of the shop (`domain/product.py`, `adapters/orders.py`, `adapters/holdings.py`).
 DUE_SHARDS, LANES = 32, 8
@@ -157,10 +158,13 @@ REVEAL = Step(
     requests=1,
 )
 COMPLETE = Step("complete_trade", (_INVOKE, _READ_ORDER, _write_order(Use("orders/due", DUE, writes=1))), transitions=1)
-#: Seven records, for an order alone an invocation each: five changes, two of which say whose its card is, two tokens.
+#: Five changes, for an order alone an invocation each; two of them say whose its card is. Tokens are filtered.
 RECORD_CHANGE = Step("record_events", (Call("PutItem", (Use("timeline", TRADE, writes=1),)),))
 RECORD_HOLDING = Step("record_events", (*RECORD_CHANGE.calls, Call("PutItem", (Use("holdings", LANE, writes=1),))))
-RECORD_TOKEN = Step("record_events", ())
+#: Nobody listens, or a few: what they are told is no call of AWS's storage, and takes as long as the slowest line.
+PUSH_SHOP = Call("Query", (Use("connections", FEED, reads=1),))  # once a batch of changes
+PUSH_ORDER = Call("Query", (Use("connections", TRADE, reads=1),))
+PUSH = Step("push_changes", (PUSH_ORDER, PUSH_SHOP))
 COUNT = Step(
     "count_stock",
     (
@@ -169,7 +173,8 @@ COUNT = Step(
         Call("UpdateItem", (Use("catalogue", PRODUCT, writes=1),)),
     ),
 )
-RECORDS = (*(RECORD_HOLDING,) * 2, *(RECORD_CHANGE,) * 3, *(RECORD_TOKEN,) * 2)
+RECORDS = (*(RECORD_HOLDING,) * 2, *(RECORD_CHANGE,) * 3)
+PUSHES = (PUSH,) * len(RECORDS)
 
 PAID = (
     PLACE,
@@ -184,6 +189,7 @@ PAID = (
     VIEW,
     COMPLETE,
     *RECORDS,
+    *PUSHES,
     COUNT,
 )
 

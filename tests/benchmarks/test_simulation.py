@@ -14,7 +14,7 @@ from cardshop.usecases import count_stock
 from benchmarks.simulation import bounds, model, pattern, plots, scenarios
 from benchmarks.simulation.claims import DYNAMODB_LOCAL, ENGINE, Store, claims_per_sale, sale
 from benchmarks.simulation.limits import DEFAULT, HIGHER, READY, WARM, WARM_SMALLER, changed
-from benchmarks.simulation.model import Bucket, Load, Shop
+from benchmarks.simulation.model import Bucket, Key, Load, Shop
 from functions import confirm_payment
 from tests.template.cloudformation import PROJECT, RESOURCES, TEMPLATE, on_aws
 
@@ -27,7 +27,13 @@ _BASELINE = json.loads((PROJECT / "benchmarks" / "baseline.json").read_text())
 _CALM = Load(20, seconds=10, horizon=60, pays=(1, 3))
 _SOURCES = {
     name: {event: each["Properties"] for event, each in RESOURCES[name]["Properties"]["Events"].items()}
-    for name in ("StartTradeFunction", "RecordEventsFunction", "CountStockFunction", "ConfirmPaymentFunction")
+    for name in (
+        "StartTradeFunction",
+        "RecordEventsFunction",
+        "PushChangesFunction",
+        "CountStockFunction",
+        "ConfirmPaymentFunction",
+    )
 }
 
 
@@ -85,6 +91,8 @@ def test_the_numbers_are_the_templates() -> None:
     assert streams["StartTradeFunction"]["ParallelizationFactor"] == DEFAULT["start_lanes"].rate
     assert streams["RecordEventsFunction"]["ParallelizationFactor"] == DEFAULT["record_lanes"].rate
     assert streams["RecordEventsFunction"]["BatchSize"] == model.RECORD_BATCH
+    assert streams["PushChangesFunction"]["BatchSize"] == DEFAULT["push_batch"].rate
+    assert streams["PushChangesFunction"]["ParallelizationFactor"] == DEFAULT["push_lanes"].rate
     assert streams["CountStockFunction"]["BatchSize"] == model.COUNT_BATCH
     assert streams["CountStockFunction"]["MaximumBatchingWindowInSeconds"] == model.COUNT_WINDOW
     retries = _SOURCES["StartTradeFunction"]["Retries"]
@@ -120,7 +128,7 @@ def test_with_nothing_scarce_every_trade_takes_its_counted_part_and_is_done() ->
     trades = result.accepted
     assert trades == _CALM.rate * _CALM.seconds
     assert len(result.delivered) == len(result.waits) == trades
-    assert len(result.recorded) == trades * len(pattern.RECORDS)
+    assert len(result.recorded) == len(result.pushed) == trades * len(pattern.RECORDS)
 
     def units(kind: str) -> float:
         return sum(sum(key.load.values()) for (each, _), key in shop.keys.items() if each == kind)
@@ -169,6 +177,17 @@ def test_orders_faster_than_one_items_reads_are_refused() -> None:
     scarce = changed(READY, "test", table=400_000, concurrency=20_000, scaling=(20_000, 20_000), requests=50_000)
     sudden = Load(8000, seconds=1, horizon=2, pays=(30, 30), warm=True)
     assert Shop(scarce, sudden).run().answers["503 unavailable: DynamoDB"] > 500
+
+
+def test_pushes_wait_for_the_one_key_that_says_who_listens_to_the_shop_and_no_trade_does() -> None:
+    busy = Load(100, seconds=2, horizon=8, pays=(1, 2))
+    assert not Shop(READY, busy).run().pushes_aside
+    shop = Shop(READY, busy)
+    shop.keys[pattern.FEED, 0] = Key(30, full=True)
+    result = shop.run()
+    assert result.pushes_aside > 10
+    assert result.refused["who listens"] >= model.CLIENT_ATTEMPTS * result.pushes_aside
+    assert len(result.delivered) == result.accepted == 200
 
 
 def test_what_is_never_started_ends_as_a_dead_letter() -> None:
