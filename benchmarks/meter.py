@@ -24,6 +24,7 @@ TOKEN_BYTES = 1024
 #: Secrets and settings, which each worker keeps: some every minute or five, whatever is sold meanwhile.
 CACHED = {"ssm", "secretsmanager"}
 _SILENCE = 1.2  # seconds without a call: streams and queues have been read
+_OF_LAMBDA = ("START ", "END ", "REPORT ")
 _SERVED_BY_LAMBDA = 2  # SQS requests a message: received and deleted
 
 Image = Item | None
@@ -114,15 +115,20 @@ class Meter:
         return units
 
     def _invocations_since(self) -> tuple[Counter[str], int]:
-        """(invocations by function, bytes logged): each ends with a REPORT line in the function's own group."""
+        """(invocations by function, bytes logged): each ends with a REPORT line in the function's own group.
+
+        Which AWS does not write, as the template asks (`SystemLogLevel`); this engine always does.
+        """
         pages = self._house.aws("logs").get_paginator("filter_log_events")
         reports: Counter[str] = Counter()
         logged: Counter[str] = Counter()
         for function, group in self._logs.items():
             for page in pages.paginate(logGroupName=group):
                 for event in page["events"]:
-                    reports[function] += event["message"].startswith("REPORT ")
-                    logged[function] += len(event["message"].encode())
+                    message = event["message"]
+                    reports[function] += message.startswith("REPORT ")
+                    if not message.startswith(_OF_LAMBDA):
+                        logged[function] += len(message.encode())
         since, bytes_since = reports - self._reports, (logged - self._logged).total()
         self._reports, self._logged = reports, logged
         return since, bytes_since

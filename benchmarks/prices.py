@@ -17,6 +17,8 @@ PRICES = {
     "log_bytes": 0.50 / 1024**3 * 1_000_000,
 }
 
+_ARM_GIGABYTE_SECOND = 13.3334
+
 MEMORY_GB = 0.5
 #: What an invocation is billed on average. An assumption: how long a call takes here says nothing about AWS.
 BILLED_SECONDS = 0.05
@@ -55,3 +57,8 @@ class Use:
     @property
     def price(self) -> float:
         return sum(self.dollars().values())
+
+    @property
+    def price_on_arm(self) -> float:
+        """If an invocation takes as long there."""
+        return self.price - self.gigabyte_seconds * (PRICES["gigabyte_seconds"] - _ARM_GIGABYTE_SECOND)

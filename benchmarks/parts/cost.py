@@ -127,6 +127,7 @@ def _of(kind: _Kind) -> list[Figure]:
             tolerance=COUNTED,
             note=f"{counts(dollars, 1)} (invocations of {1000 * BILLED_SECONDS:.0f} ms assumed)",
         ),
+        Figure(f"{name}.arm64", use.price_on_arm, "  the same on arm64", "$", tolerance=COUNTED),
         Figure(f"{name}.transitions", use.transitions, "  state transitions", most=kind.states, tolerance=EXACT),
         Figure(f"{name}.writes", use.writes, "  write units", tolerance=COUNTED, note=_units(kind.took, "write ")),
         Figure(f"{name}.reads", use.reads, "  read units", tolerance=COUNTED, note=_units(kind.took, "read ")),

@@ -23,6 +23,12 @@ def test_an_invocation_costs_its_request_and_its_time() -> None:
     assert dollars["gigabyte_seconds"] == pytest.approx(10 * 0.05 * 0.5 * PRICES["gigabyte_seconds"])
 
 
+def test_arm_is_cheaper_by_a_fifth_of_the_time_and_of_nothing_else() -> None:
+    use = Use(transitions=4, writes=10, invocations=20)
+    saved = use.dollars()["gigabyte_seconds"] * 0.2
+    assert use.price_on_arm == pytest.approx(use.price - saved, abs=0.001)
+
+
 def test_a_gigabyte_of_logs_costs_half_a_dollar() -> None:
     assert Use(log_bytes=1024**3 / 1_000_000).price == pytest.approx(0.5)
 

@@ -110,6 +110,16 @@ def test_every_function_has_a_role_of_its_own() -> None:
         assert trust["Principal"] == {"Service": "lambda.amazonaws.com"}
 
 
+def test_lambda_logs_no_line_of_its_own_of_a_call_that_went_well() -> None:
+    assert TEMPLATE["Globals"]["Function"]["LoggingConfig"] == {
+        "LogFormat": "JSON",
+        "SystemLogLevel": {"Ref": "SystemLogLevel"},
+    }
+    assert TEMPLATE["Parameters"]["SystemLogLevel"]["Default"] == "WARN"
+    for name, function in _FUNCTIONS.items():
+        assert function["LoggingConfig"].keys() == {"LogGroup"}, f"{name} has the rest from Globals"
+
+
 def test_every_function_has_a_log_group_of_its_own_that_forgets() -> None:
     groups = [named(function["LoggingConfig"]["LogGroup"]) for function in _FUNCTIONS.values()]
     assert len(set(groups)) == len(groups)
