@@ -796,6 +796,33 @@ def test_that_it_was_done_and_that_it_came_back_heard_at_once_leave_it_to_an_ope
         is_sound(shop)
 
 
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("was", [REQUESTED, PENDING])
+def test_that_it_came_back_heard_while_the_provider_is_asked_for_it_leaves_it_to_an_operator(
+    was: RefundState, after: bool
+) -> None:
+    def made() -> Shop:
+        shop = Shop()
+        bought(shop, delivered)
+        shop.bank.down, shop.bank.sends = was is REQUESTED, PENDING
+        assert back(shop).state is was
+        shop.bank.down, shop.bank.sends = False, DONE
+        return shop
+
+    def comes_back(shop: Shop) -> None:
+        """The provider sends it, if it has not, and the money comes back to it."""
+        shop.bank.sent.setdefault(FIRST, PRICE)
+        shop.bank.takes_back(FIRST)
+        hears(shop, RefundWord(REFUSED, FIRST, f"bank-{FIRST}"))
+
+    for shop, twin in at_every_call(made, comes_back, after=after):
+        ladder(shop, twin)
+        if not twin.came:
+            comes_back(shop)
+        assert states(shop)[0][1] is BY_HAND
+        is_sound(shop)
+
+
 @given(st.data(), st.booleans())
 def test_in_whatever_sequence_notices_come_what_the_provider_has_sent_is_what_the_order_says(
     data: st.DataObject, totals: bool

@@ -67,7 +67,8 @@ class RefundPayment:
         return change(self.orders, trade_id, decide)
 
     def follow(self, order: Order, payment: Payment, refund: Refund) -> Order:
-        """Ask the provider for it, again if need be. If that does not answer, it stays under way.
+        """Ask the provider for it, again if need be. If that does not answer, it stays under way; and what it answers is
+        heard like a notice, as notices may have come meanwhile.
 
         Money that the payer has taken back himself, or contests, is not sent to him as well.
         """
@@ -83,11 +84,11 @@ class RefundPayment:
             return order
         except NotRefundable:  # it cannot any more
             word = _own(refund, RefundState.REFUSED)
-        return self.tell(order.trade_id, payment.payment_id, replace(word, refund_id=refund.refund_id))
+        return self.hear(channel, order.trade_id, payment.payment_id, replace(word, refund_id=refund.refund_id))
 
     def hear(self, channel: Channel, trade_id: str, payment_id: str, word: RefundWord) -> Order:
-        """A notice of a refund, which may come late: that money has come back, or has gone after all, is believed if
-        the provider says so when asked. Unavailable if it does not answer: the notice is to be heard again.
+        """What a provider says of a refund, which may be late: that money has come back, or has gone after all, is
+        believed if it says so when asked. Unavailable if it does not answer: the word is to be heard again.
         """
         order = self._change(trade_id, payment_id, lambda order, payment: self._heard(channel, order, payment, word))
         return self.finish(order)
