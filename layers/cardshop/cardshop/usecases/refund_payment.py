@@ -67,7 +67,7 @@ class RefundPayment:
         return change(self.orders, trade_id, decide)
 
     def follow(self, order: Order, payment: Payment, refund: Refund) -> Order:
-        """Ask the provider for it, again if need be. If that does not answer, it stays under way; and what it answers is
+        """Ask the provider for it, again if need be. If that does not answer, it stays under way; what it answers is
         heard like a notice, as notices may have come meanwhile.
 
         Money that the payer has taken back himself, or contests, is not sent to him as well.
