@@ -29,7 +29,7 @@ screens: .ready tests/browser/node_modules/.ready ## docs/screens anew: the page
 	@SCREENS=docs/screens $(RUN) -m pytest -q tests/browser/test_every_page.py
 
 flash-sale: .ready ## 2,000 buyers at once for 500 cards, five times, on the engine and on DynamoDB Local
-	@FLASH_SALE="2000 500" $(RUN) -m pytest -q -s tests/contention/test_flash_sale.py -k "hardly or plenty"
+	@FLASH_SALE="2000 500 5" $(RUN) -m pytest -q -s tests/contention/test_flash_sale.py -k "hardly or plenty"
 
 bench: .ready benchmarks/lighthouse/node_modules/.ready ## the figures: speed, cost per order, growth; compared with benchmarks/baseline.json (ARGS="--only cost")
 	@$(RUN) -m benchmarks $(ARGS)

@@ -19,12 +19,12 @@ from tests.house import House
 #: deployed shop, those who fill it with cards and trades come last: whoever asks whether it is sound looks through all.
 _ORDER = (
     "e2e/test_contract.py",
-    "faults/test_sample.py",
     "e2e/test_odd_paths.py",
     "e2e/test_windows.py",
+    "faults/test_sample.py",
+    "e2e/test_killed_workers.py",
     "statemachines/test_paths.py",
     "contention/test_flash_sale.py",
-    "e2e/test_killed_workers.py",
     "faults",
     "model",
     "browser",

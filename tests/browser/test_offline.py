@@ -51,8 +51,11 @@ def _leave_network(terminal: Terminal) -> None:
     devtools.send("Network.clearBrowserCache")  # what is fresh for seconds is not there after hours
     devtools.detach()
     terminal.context.set_offline(True)
-    terminal.page.clock.set_fixed_time(time.time() + 3600 * _HOURS + 60)  # an answer may be on its way in still
-    terminal.page.reload()
+    page, left = terminal.page, terminal.page.url
+    page.goto("about:blank")  # an answer may be on its way still, and the new clock stands at zero until it is set
+    page.clock.set_fixed_time(time.time() + 3600 * _HOURS)
+    page.goto(left)
+    page.reload()
 
 
 def test_pages_catalogue_and_orders_stay_say_their_age_and_catch_up(

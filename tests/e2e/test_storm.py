@@ -20,7 +20,7 @@ from tests.invariants.checker import assert_sound
 CHANNELS = ("stripe", "alipay page", "wechat native", "epay", "btcpay")
 ORDERS = 400  # each paid twice, through two channels: 800 payments
 REPEATED, FORGED = 1000, 200
-AT_ONCE = 24
+AT_ONCE = 12
 
 Call = tuple[str, str, list[tuple[str, str]], dict[str, str], bytes]  # channel, method, query, headers, body
 
