@@ -661,7 +661,7 @@ def serve(booth: B, port: int = 0) -> Iterator[B]:
     """The booth on a local port, 0 for any free one, until the block ends."""
     server = _Server(port, booth)
     booth.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     booth.start()
     thread.start()
     try:

@@ -21,6 +21,7 @@ import re
 import secrets
 import time
 from datetime import datetime, timedelta, timezone
+from functools import cache
 from typing import Any
 
 from cryptography import x509
@@ -56,7 +57,7 @@ class WeChat(Booth):
     def __init__(self, account: dict[str, Any], *, time_scale: float = 60.0) -> None:
         super().__init__(account, time_scale=time_scale)
         self.merchant_key = load_pem_public_key(account["public_key"].encode())
-        self.keys = {serial: load_pem_private_key(pem.encode(), None) for serial, pem in account["keys"].items()}
+        self.keys = {serial: _key(pem) for serial, pem in account["keys"].items()}
         self.signs_with: str = account["signs_with"]
 
     def answer(self, request: Request) -> Answer:
@@ -306,7 +307,6 @@ class WeChat(Booth):
         """The headers that sign this body, at this moment (Unix seconds) unless told otherwise."""
         timestamp, nonce = str(int(time.time() if at is None else at)), secrets.token_hex(16)
         key = self.keys[serial or self.signs_with]
-        assert isinstance(key, rsa.RSAPrivateKey)
         signed = key.sign(f"{timestamp}\n{nonce}\n".encode() + body + b"\n", padding.PKCS1v15(), SHA256())
         return {
             "Wechatpay-Timestamp": timestamp,
@@ -341,6 +341,13 @@ def new_account() -> dict[str, Any]:
         "certificate_serial": serial,
         "wechat_keys": {key_id: _public(current), serial: certificate.public_bytes(Encoding.PEM).decode()},
     }
+
+
+@cache
+def _key(pem: str) -> rsa.RSAPrivateKey:
+    loaded = load_pem_private_key(pem.encode(), None)  # which checks it, and takes its time
+    assert isinstance(loaded, rsa.RSAPrivateKey)
+    return loaded
 
 
 def _private(key: rsa.RSAPrivateKey) -> str:
