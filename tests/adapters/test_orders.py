@@ -18,7 +18,6 @@ from cardshop.domain.payment import PaymentState, RefundState, RefundWord, payme
 from cardshop.domain.trade import Status
 from cardshop.ports import CardTaken, OrderExists
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from tests.adapters.cloud import items, table_name
 from tests.domain.builders import (

@@ -823,6 +823,32 @@ def test_that_it_came_back_heard_while_the_provider_is_asked_for_it_leaves_it_to
         is_sound(shop)
 
 
+@pytest.mark.parametrize("after", [False, True])
+def test_that_all_was_sent_at_the_console_heard_while_the_provider_refuses_to_send_it_is_nobodys_task(
+    after: bool,
+) -> None:
+    def made() -> Shop:
+        shop = Shop()
+        bought(shop, delivered)
+        shop.bank.down, shop.bank.tells_totals = True, False
+        back(shop)
+        shop.bank.down = False
+        shop.bank.refund = lambda *_: RefundWord(REFUSED)  # type: ignore[method-assign]
+        return shop
+
+    def sent_at_the_console(shop: Shop) -> None:
+        shop.bank.sent[f"{PAYMENT_ID}-console"] = PRICE
+        hears(shop, RefundWord(DONE, total=PRICE))
+
+    for shop, twin in at_every_call(made, sent_at_the_console, after=after):
+        ladder(shop, twin)
+        if not twin.came:
+            sent_at_the_console(shop)
+        (payment,) = the(shop).payments
+        assert (payment.left, payment.by_hand, the(shop).tasks) == (0, [], [])
+        is_sound(shop)
+
+
 @given(st.data(), st.booleans())
 def test_in_whatever_sequence_notices_come_what_the_provider_has_sent_is_what_the_order_says(
     data: st.DataObject, totals: bool

@@ -105,6 +105,31 @@ export const keepCatalogue = (products: Product[]) =>
 export const order = (tradeId: string) => get("orders", tradeId);
 export const keepOrder = (kept: KeptOrder) => put("orders", kept.trade_id, kept);
 
+/** What is kept of the order, changed; undefined if it is not kept any more: whoever forgot it meanwhile meant it. */
+export function changeOrder(
+  tradeId: string,
+  change: (kept: KeptOrder) => KeptOrder,
+): Promise<KeptOrder | undefined> {
+  let kept = memory.orders.get(tradeId);
+  return attempt(
+    async (db) => {
+      const writing = db.transaction("orders", "readwrite");
+      const write = async () => {
+        kept = (await writing.store.get(tradeId)) ?? kept;
+        const now = kept && change(kept);
+        if (now) await writing.store.put(now, tradeId);
+        return now;
+      };
+      return (await Promise.all([write(), writing.done]))[0];
+    },
+    () => {
+      const now = kept && change(kept);
+      if (now) memory.orders.set(tradeId, now);
+      return now;
+    },
+  );
+}
+
 /** Remember an order whose token this device was just given. */
 export async function adopt(tradeId: string, token: string, payment?: Session): Promise<void> {
   const before = await order(tradeId);

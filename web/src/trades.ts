@@ -31,7 +31,7 @@ export function watch(tradeId: string): Trade {
   const keep = async (change: Partial<store.KeptOrder>): Promise<void> => {
     if (!kept.value) return;
     kept.value = { ...kept.value, ...change };
-    await store.keepOrder(kept.value);
+    await store.changeOrder(tradeId, (there) => ({ ...there, ...change, ...latest(there, change.order) }));
   };
 
   const refresh = async (): Promise<boolean> => {
@@ -87,6 +87,10 @@ export function watch(tradeId: string): Trade {
   };
 }
 
+/** What is known of the order with what was told of it, if something was; another tab may know more than this one. */
+const latest = ({ order }: store.KeptOrder, told: Order | undefined): Partial<store.KeptOrder> =>
+  told ? { order: merge.later(order, told) } : {};
+
 /** The version whose answer would be no news. */
 const tag = (known: Order | undefined): number | undefined =>
   known && merge.whole(known) ? known.version : undefined;
@@ -96,9 +100,9 @@ export async function reconcile(each: (kept: store.KeptOrder) => void): Promise<
   for (const kept of await store.orders()) {
     try {
       const told = await api.order(kept.trade_id, kept.token, tag(kept.order));
-      const now = { ...kept, seen_at: Date.now(), ...(told ? { order: merge.later(kept.order, told) } : {}) };
-      await store.keepOrder(now);
-      each(now);
+      const seen_at = Date.now();
+      const now = await store.changeOrder(kept.trade_id, (there) => ({ ...there, seen_at, ...latest(there, told) }));
+      if (now) each(now);
     } catch (problem) {
       if (problem instanceof Problem && problem.code === "offline") return;
     }

@@ -38,6 +38,18 @@ test("orders come the latest first, and one that is forgotten takes its sealed c
   expect(await store.box(TRADE)).toBeUndefined();
 });
 
+test("what was forgotten meanwhile is not kept again by a change", async () => {
+  const store = await loaded();
+  expect(await store.changeOrder(TRADE, (kept) => kept)).toBeUndefined();
+  await store.keepOrder(KEPT);
+  const changed = { ...KEPT, token: "another" };
+  expect(await store.changeOrder(TRADE, (kept) => ({ ...kept, token: "another" }))).toEqual(changed);
+  expect(await store.order(TRADE)).toEqual(changed);
+  await store.forgetOrder(TRADE);
+  expect(await store.changeOrder(TRADE, (kept) => kept)).toBeUndefined();
+  expect(await store.orders()).toEqual([]);
+});
+
 const blocked: Record<string, () => void> = {
   "is not there": () => vi.stubGlobal("indexedDB", undefined),
   "throws": () =>
@@ -57,6 +69,9 @@ describe.each(Object.entries(blocked))("where storage %s", (_, block) => {
     await store.keepOrder(KEPT);
     expect(await store.order(TRADE)).toEqual(KEPT);
     expect(await store.orders()).toEqual([KEPT]);
+    const changed = { ...KEPT, token: "another" };
+    expect(await store.changeOrder(TRADE, (kept) => ({ ...kept, token: "another" }))).toEqual(changed);
+    expect(await store.orders()).toEqual([changed]);
     expect(store.remembers.value).toBe(false);
     await store.forgetOrder(TRADE);
     expect(await store.orders()).toEqual([]);

@@ -41,6 +41,13 @@ async function watching(): Promise<void> {
   asked.length = 0;
 }
 
+/** The next look waits for its answer: the order at this version. */
+function slow(): { asked: Asked[]; answers: (version: number) => void } {
+  let done: (response: Response) => void = () => undefined;
+  const asked = server(() => new Promise<Response>((given) => (done = given)));
+  return { asked, answers: (version) => done(json(order(version))) };
+}
+
 const shown = () => trade.kept.value?.order ?? expect.fail("nothing is shown");
 
 test("an order is asked for at once, and followed with a ticket", async () => {
@@ -79,12 +86,11 @@ test("a message that skips one is shown at once, and the whole is asked for", as
 
 test("an answer that was overtaken by a push does not take it back", async () => {
   await watching();
-  let answer: (response: Response) => void = () => undefined;
-  const slow = server(() => new Promise<Response>((done) => (answer = done)));
+  const { asked, answers } = slow();
   const looked = trade.refresh();
-  await eventually(() => expect(slow).toHaveLength(1));
+  await eventually(() => expect(asked).toHaveLength(1));
   Socket.last.tell(pushed(2));
-  answer(json(order(1)));
+  answers(1);
   await looked;
   expect(shown()).toEqual(order(2));
 });
@@ -120,6 +126,41 @@ test("a token anew for an order that is known keeps what is known of it", async 
   await watching();
   await store.adopt(TRADE, "another");
   expect(await store.order(TRADE)).toMatchObject({ token: "another", order: order(1) });
+});
+
+test("an order that is forgotten while it is asked for stays forgotten", async () => {
+  await watching();
+  const { asked, answers } = slow();
+  const looked = trade.refresh();
+  await eventually(() => expect(asked).toHaveLength(1));
+  await store.forgetOrder(TRADE);
+  answers(2);
+  await looked;
+  expect(await store.orders()).toEqual([]);
+});
+
+test("an order that is forgotten while this device's are asked for stays forgotten, and is told to nobody", async () => {
+  trade = trades.watch("nobody's");
+  await store.adopt(TRADE, "token");
+  const { asked, answers } = slow();
+  const renewed: string[] = [];
+  const reconciled = trades.reconcile((kept) => renewed.push(kept.trade_id));
+  await eventually(() => expect(asked).toHaveLength(1));
+  await store.forgetOrder(TRADE);
+  answers(2);
+  await reconciled;
+  expect([await store.orders(), renewed]).toEqual([[], []]);
+});
+
+test("a look takes back neither what another tab knows of the order nor its newer token", async () => {
+  await watching();
+  const { asked, answers } = slow();
+  const looked = trade.refresh();
+  await eventually(() => expect(asked).toHaveLength(1));
+  await store.changeOrder(TRADE, (kept) => ({ ...kept, token: "another", order: order(3) }));
+  answers(2);
+  await looked;
+  expect(await store.order(TRADE)).toMatchObject({ token: "another", order: order(3) });
 });
 
 test("this device's orders are asked for one by one; one that fails stays as it was", async () => {

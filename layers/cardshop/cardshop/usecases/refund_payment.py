@@ -84,7 +84,10 @@ class RefundPayment:
             return order
         except NotRefundable:  # it cannot any more
             word = _own(refund, RefundState.REFUSED)
-        return self.hear(channel, order.trade_id, payment.payment_id, replace(word, refund_id=refund.refund_id))
+        word = replace(word, refund_id=refund.refund_id)
+        if word.state is RefundState.REFUSED and word.provider_ref is None:  # never taken: nothing can have come back
+            return self.tell(order.trade_id, payment.payment_id, word)
+        return self.hear(channel, order.trade_id, payment.payment_id, word)
 
     def hear(self, channel: Channel, trade_id: str, payment_id: str, word: RefundWord) -> Order:
         """What a provider says of a refund, which may be late: that money has come back, or has gone after all, is
