@@ -160,8 +160,26 @@ def test_the_same_request_again_is_the_same_order_whatever_happened_since(
     left = shop.stock.card_ids
     again = buy()
     assert (again.order, again.claims) == (shop.orders.by_id[first.order.trade_id], 0)
-    assert again.session == first.session
+    assert again.session == (None if since is _paid else first.session)
     assert shop.stock.card_ids == left
+
+
+@pytest.mark.parametrize("since", ["closed", "over", "judged"])
+def test_the_same_request_again_opens_no_payment_for_an_order_that_cannot_be_paid_any_more(
+    shop: Shop, buy: Buyer, since: str
+) -> None:
+    """Given that the provider did not answer when it was placed, else there would be a page already."""
+    shop.sells(SKU, 1, PRICE)
+    shop.bank.down = True
+    order = buy().order
+    shop.bank.down = False
+    if since == "closed":
+        shop.orders.put(order.closed(shop.clock()))
+    elif since == "over":
+        shop.clock.now = order.expires_at
+    else:
+        shop.orders.put(order.settled(order.payments[0].payment_id, Money(1, "CNY"), None, shop.clock()))
+    assert buy().session is None
 
 
 def test_the_same_request_again_is_the_same_order_when_the_caps_are_reached(shop: Shop) -> None:

@@ -24,9 +24,12 @@ export class Problem extends Error {
     super(code);
   }
 
-  /** Whether the same request may be sent again as it is: nothing is known of what became of it. */
+  /**
+   * Whether the same request may be sent again as it is: nothing is known of what became of it, or of its first try.
+   * Only the API itself, when it refuses, has looked for an order of the first one.
+   */
   get open(): boolean {
-    return this.status === 0 || this.status >= 500;
+    return this.status === 0 || this.status >= 500 || this.code === "broken" || this.code === "throttled";
   }
 }
 

@@ -14,6 +14,8 @@ export interface Trade {
   mode: Signal<Mode>;
   /** Why the server does not answer for this order any more. */
   refused: Signal<Problem | undefined>;
+  /** Why the last look told nothing; undefined once one has. */
+  failed: Signal<Problem | undefined>;
   /** Ask at once. */
   refresh(): Promise<void>;
   paying(session: Session): Promise<void>;
@@ -25,6 +27,7 @@ export function watch(tradeId: string): Trade {
   const kept = signal<store.KeptOrder | null | undefined>(undefined);
   const mode = signal<Mode>({ kind: "connecting" });
   const refused = signal<Problem | undefined>(undefined);
+  const failed = signal<Problem | undefined>(undefined);
   let stop: () => void = () => undefined;
   let closed = false;
 
@@ -37,7 +40,11 @@ export function watch(tradeId: string): Trade {
   const refresh = async (): Promise<boolean> => {
     const known = kept.value;
     if (!known) return false;
-    const told = await api.order(tradeId, known.token, tag(known.order));
+    const told = await api.order(tradeId, known.token, tag(known.order)).catch((problem: unknown) => {
+      failed.value = problem instanceof Problem ? problem : new Problem("broken");
+      throw problem;
+    });
+    failed.value = undefined;
     const before = kept.value?.order;
     const now = told ? merge.later(before, told) : before;
     await keep({ seen_at: Date.now(), ...(now ? { order: now } : {}) });
@@ -78,6 +85,7 @@ export function watch(tradeId: string): Trade {
     kept,
     mode,
     refused,
+    failed,
     refresh: async () => void (await refresh()),
     paying: (session) => keep({ payment: session }),
     close: () => {

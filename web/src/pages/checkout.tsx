@@ -2,7 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 import { useLocation } from "preact-iso";
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import * as api from "../api";
 import { Problem } from "../api";
 import * as attempts from "../attempt";
@@ -33,7 +33,9 @@ export default function Checkout({ sku, query }: { sku: string; query: Record<st
   const sending = useSignal(false);
   const resumed = useSignal(false);
   const refused = useSignal<Problem | undefined>(undefined);
-  const quantity = unanswered?.body.items[0]?.quantity ?? Math.max(1, Math.floor(Number(query["quantity"])) || 1);
+  const button = useRef<HTMLButtonElement>(null);
+  const wanted = Math.max(1, Math.floor(Number(query["quantity"])) || 1);
+  const quantity = unanswered?.body.items[0]?.quantity ?? wanted;
   useTitle(words.title);
 
   const send = async (body: OrderRequest) => {
@@ -48,7 +50,8 @@ export default function Checkout({ sku, query }: { sku: string; query: Record<st
       scrollTo(0, 0);
     } catch (error) {
       const told = error instanceof Problem ? error : new Problem("broken");
-      if (!told.open) attempts.end(sku); // refused whole: nothing was written
+      if (told.open) button.current?.focus(); // what can be done now is to go on: the rest stands as it was sent
+      else attempts.end(sku); // refused whole: nothing was written
       refused.value = told;
       resumed.value = false;
       sending.value = false;
@@ -56,7 +59,7 @@ export default function Checkout({ sku, query }: { sku: string; query: Record<st
   };
 
   useEffect(() => {
-    if (!unanswered) return;
+    if (!unanswered || quantity !== wanted) return; // a reload asks for as many; somebody who wants others is asked first
     resumed.value = true;
     void send(unanswered.body);
   }, []);
@@ -68,14 +71,16 @@ export default function Checkout({ sku, query }: { sku: string; query: Record<st
     wrongEmail.value = email.value !== "" && !EMAIL.test(email.value);
     if (wrongEmail.value) return focusWrong(form);
     sending.value = true;
-    await send({
-      items: [{ sku, quantity }],
-      channel: channel.value,
-      terminal: terminal(),
-      device_id: await deviceId(),
-      ...(email.value ? { contact: { email: email.value } } : {}),
-      ...(password.value ? { query_password: password.value } : {}),
-    });
+    await send(
+      attempts.pending(sku)?.body ?? {
+        items: [{ sku, quantity }],
+        channel: channel.value,
+        terminal: terminal(),
+        device_id: await deviceId(),
+        ...(email.value ? { contact: { email: email.value } } : {}),
+        ...(password.value ? { query_password: password.value } : {}),
+      },
+    );
   };
 
   if (resumed.value)
@@ -97,7 +102,7 @@ export default function Checkout({ sku, query }: { sku: string; query: Record<st
       <header>
         <Heading>{words.title}</Heading>
       </header>
-      <section class="panel">
+      <fieldset class="panel" disabled={Boolean(unanswered) && !sending.value}>
         <ChannelPicker currency={product.price.currency} chosen={channel} />
         <details open={Boolean(unanswered)}>
           <summary>{words.extras}</summary>
@@ -119,7 +124,7 @@ export default function Checkout({ sku, query }: { sku: string; query: Record<st
             maxLength={256}
           />
         </details>
-      </section>
+      </fieldset>
       <section class="stub">
         <div class="line-item">
           <Emblem product={product} />
@@ -135,8 +140,12 @@ export default function Checkout({ sku, query }: { sku: string; query: Record<st
           <span class="price large">{total}</span>
         </p>
         <ProblemNote problem={refused.value} />
-        {refused.value?.open && <p class="note">{words.unanswered}</p>}
-        <button type="submit" class="button wide-button" disabled={!channel.value} aria-busy={sending.value}>
+        {unanswered && !sending.value && (
+          <p class="note">
+            {words.unanswered} {quantity !== wanted && words.unansweredOther(quantity)}
+          </p>
+        )}
+        <button ref={button} type="submit" class="button wide-button" disabled={!channel.value} aria-busy={sending.value}>
           {sending.value ? words.sending : words.submit(total)}
         </button>
         <small class="hint">{words.hold}</small>

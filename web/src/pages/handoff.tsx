@@ -31,7 +31,9 @@ export default function HandOff() {
 
   useEffect(() => {
     const read = () => {
-      code.value = decoded(location.hash.slice(1));
+      const fragment = decoded(location.hash.slice(1));
+      if (fragment === "main") return void (code.value ??= ""); // the way past the menu, which is no code
+      code.value = fragment;
       if (!code.value) return;
       history.replaceState(history.state, "", location.pathname);
       void take();

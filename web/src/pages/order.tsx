@@ -15,7 +15,7 @@ import { Icon } from "../parts/icons";
 import { Live } from "../parts/live";
 import { Pay } from "../parts/pay";
 import { Stamp } from "../parts/stamp";
-import { ProblemNote, State } from "../parts/state";
+import { ProblemNote, ProblemState, State } from "../parts/state";
 import { Stepper } from "../parts/stepper";
 import { Payments, Timeline } from "../parts/timeline";
 import type { Order } from "../shapes";
@@ -81,6 +81,8 @@ export default function OrderPage({ trade: tradeId }: { trade: string }) {
       )}
       {kept && order ? (
         <Shown trade={trade} kept={kept} order={order} />
+      ) : trade.failed.value ? (
+        <ProblemState problem={trade.failed.value} retry={() => void trade.refresh().catch(() => undefined)} />
       ) : (
         <div class="sheet skeleton" role="status" aria-label={words.loading} />
       )}
@@ -199,12 +201,22 @@ function Actions({ trade, order, token }: { trade: Trade; order: Order; token: s
           {words.handOff}
         </button>
         {order.status === "pending_payment" && (
-          <button type="button" class="button quiet" disabled={busy.value} onClick={() => (cancelling.value = true)}>
+          <button
+            type="button"
+            class="button quiet"
+            aria-busy={busy.value}
+            onClick={() => !busy.value && (cancelling.value = true)}
+          >
             {words.cancel}
           </button>
         )}
         {standing(order) === "delivered" && (
-          <button type="button" class="button quiet" disabled={busy.value} onClick={() => (confirming.value = true)}>
+          <button
+            type="button"
+            class="button quiet"
+            aria-busy={busy.value}
+            onClick={() => !busy.value && (confirming.value = true)}
+          >
             <Icon name="check" />
             {words.confirm}
           </button>

@@ -22,12 +22,18 @@ export default function Orders() {
   useTitle(words.title);
 
   useEffect(() => {
-    void store.orders().then((found) => {
-      kept.value = found;
-      void reconcile((now) => {
-        kept.value = kept.value?.map((each) => (each.trade_id === now.trade_id ? now : each));
+    const ask = () => {
+      if (document.visibilityState === "hidden") return;
+      void store.orders().then((found) => {
+        kept.value = found;
+        void reconcile((now) => {
+          kept.value = kept.value?.map((each) => (each.trade_id === now.trade_id ? now : each));
+        });
       });
-    });
+    };
+    ask();
+    document.addEventListener("visibilitychange", ask); // whoever has paid in another tab comes back
+    return () => document.removeEventListener("visibilitychange", ask);
   }, [online.value]);
 
   const forget = async () => {
@@ -102,7 +108,8 @@ export default function Orders() {
 function Row({ kept: { trade_id, order, seen_at, added_at } }: { kept: store.KeptOrder }) {
   const words = t();
   const first = order?.items[0];
-  const stale = !online.value && seen_at && (age(seen_at) ?? words.offline.recent);
+  const old = seen_at && age(seen_at); // once the server has vouched for it, it is not
+  const stale = old || (!online.value && seen_at && words.offline.recent);
   return (
     <a href={`/orders/${trade_id}`}>
       <span class="order-what">

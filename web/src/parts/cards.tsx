@@ -33,13 +33,13 @@ export function Cards({ order, token }: { order: Order; token: string }) {
     void store.box(order.trade_id).then((found) => (sealed.value = found));
   }, [order.trade_id]);
 
-  const shown = cards.value !== undefined;
-  const before = useRef(shown);
+  const stands = `${cards.value !== undefined} ${sealed.value !== undefined}`;
+  const before = useRef(stands);
   useEffect(() => {
     // The button that was pressed is gone: go on from here.
-    if (shown !== before.current && document.activeElement === document.body) title.current?.focus();
-    before.current = shown;
-  }, [shown]);
+    if (stands !== before.current && document.activeElement === document.body) title.current?.focus();
+    before.current = stands;
+  }, [stands]);
 
   const open = async () => {
     if (opening.value) return;

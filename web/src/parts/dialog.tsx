@@ -1,8 +1,12 @@
-/** The browser's own modal dialog: it traps focus, closes on Escape and gives focus back. */
+/**
+ * The browser's own modal dialog: it traps focus, closes on Escape and gives focus back. What is said meanwhile is said
+ * inside it: nobody hears or sees what is outside.
+ */
 
 import type { ComponentChildren } from "preact";
 import { useId, useLayoutEffect, useRef } from "preact/hooks";
 import { t } from "../words";
+import { Announcer } from "./announce";
 import { Icon } from "./icons";
 
 interface Shown {
@@ -36,6 +40,7 @@ export function Dialog({ title, open, onClose, children }: Shown) {
             </button>
           </header>
           {children}
+          <Announcer />
         </div>
       )}
     </dialog>

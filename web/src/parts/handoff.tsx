@@ -42,6 +42,7 @@ export function HandOffCode({ tradeId, token }: { tradeId: string; token: string
           <button type="button" class="button quiet" onClick={() => void copy(link)}>
             {words.copyLink}
           </button>
+          <p class="hint address">{link}</p>
         </>
       )}
       {link && left <= 0 && (

@@ -33,6 +33,12 @@ export function Pay({ trade, order, token, kept }: { trade: Trade; order: Order;
     void load();
   }, []);
 
+  /** The button that was pressed may be gone, now or once the order is asked for. */
+  const goOn = () =>
+    requestAnimationFrame(() => {
+      if (document.activeElement === document.body) way.current?.querySelector<HTMLElement>("a, button")?.focus();
+    });
+
   const open = async (through: string) => {
     if (opening.value) return;
     opening.value = true;
@@ -41,14 +47,13 @@ export function Pay({ trade, order, token, kept }: { trade: Trade; order: Order;
       const { payment } = await api.pay(order.trade_id, token, through);
       await trade.paying(payment);
       choosing.value = false;
-      requestAnimationFrame(() => {
-        if (document.activeElement === document.body) way.current?.querySelector<HTMLElement>("a, button")?.focus();
-      });
+      goOn();
     } catch (error) {
       problem.value = error instanceof Problem ? error : new Problem("broken");
     }
     opening.value = false;
     await trade.refresh().catch(() => undefined);
+    goOn();
   };
 
   return (

@@ -82,6 +82,7 @@ const en: Words = {
     sending: "Placing the order…",
     resuming: "Your last try had no answer. Going on with the same order; it is not placed twice.",
     unanswered: "No answer came. Submitting again goes on with the same order; it is not placed twice.",
+    unansweredOther: (n) => `It is for ${n}; for another quantity, order once more afterwards.`,
     hold: "The cards are set aside for you, and released if the time to pay runs out.",
   },
   channel: {
@@ -316,6 +317,7 @@ const en: Words = {
     body_too_large: ["That is too much to send", "Make it smaller and try again."],
     unauthorized: ["The pass for this order is missing or has expired", "Find the order again with its number and password."],
     wrong_credentials: ["The order number or the password is wrong", "Check both. After several wrong tries you have to wait."],
+    throttled: ["There are too many requests just now", "Try again in a few seconds."],
     too_many_attempts: ["Too many tries", "Please wait a while before trying again."],
     too_many_holds: ["You have too many unpaid orders", "Pay for them or cancel them first."],
     not_found: ["Not found", "Check the address or the order number."],

@@ -161,6 +161,14 @@ class Order:
         return [each for each in self.payments if each.paid is not None and each.judged not in _ODD]
 
     @property
+    def half_gone(self) -> bool:
+        """Whether one of the payments of its price has gone whole, and the others are less than that: nothing is given
+        for them. (A part that an operator sends back of one is no such thing.)
+        """
+        left = sum(each.left for each in self.price_paid if each.paid and each.paid.currency == self.amount.currency)
+        return any(not each.left for each in self.price_paid) and left < self.amount.minor
+
+    @property
     def unfinished(self) -> bool:
         """Whether money is still to go back, is on its way, or waits for an operator."""
         return bool(self.owed or self.tasks or any(each.under_way for each in self.payments))
@@ -361,7 +369,9 @@ class Order:
 
     def gone(self, at: int) -> Order:
         """Refunding, and all its money has gone: refunded. Codes that nobody has read go back on sale."""
-        if self.status is not Status.REFUNDING or any(each.left or each.under_way for each in self.price_paid):
+        if self.status is not Status.REFUNDING or any(
+            (each.left and not each.kept) or each.under_way for each in self.price_paid
+        ):
             return self
         cards = self.cards if self.revealed_at is not None else ()
         return self._changed(at, SHOP, Status.REFUNDED, cards=cards, refunding_from=None, due_at=at)

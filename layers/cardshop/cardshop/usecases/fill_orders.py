@@ -33,6 +33,8 @@ class FillOrders:
 
     def finds(self, order: Order) -> bool:
         """Whether there are cards for it among those for sale. If not, it is noted what it lacks."""
+        if order.half_gone:
+            return False
         try:
             pick(self.pool, order.wanted, on_sale(self.catalogue, order.wanted), consistent=True)
         except TooFew as few:
@@ -44,7 +46,7 @@ class FillOrders:
         """Whether this trade got its cards now."""
         for _ in range(_ATTEMPTS):
             order = self.orders.find(trade_id)
-            if order is None or order.status is not Status.AWAITING_STOCK:
+            if order is None or order.status is not Status.AWAITING_STOCK or order.half_gone:
                 return False
             listed = on_sale(self.catalogue, order.wanted)
             pools = {sku: [*(each for each in unlisted if each[0].sku == sku), *listed[sku]] for sku in listed}

@@ -278,8 +278,6 @@ class BtcPay(Provider):
 
 def _kind(event: Mapping[str, Any]) -> EventKind:
     match event["type"]:
-        case "InvoiceExpired" if event.get("partiallyPaid") is False:
-            return EventKind.FAILED
         case "InvoicePaymentSettled" if event.get("afterExpiration") is False:
             return EventKind.OPEN  # its invoice is not over
         case "InvoiceInvalid" if event.get("manuallyMarked") is True:
