@@ -163,7 +163,7 @@ def test_money_that_goes_back_is_read_as_it_was_written_to_its_end() -> None:
         lambda order: order.kept(number, NOW, OPERATOR),
         lambda order: order.revealed(NOW, BUYER),
         lambda order: order.charged_back(number, NOW),
-        lambda order: order.reinstated(number, NOW),
+        lambda order: order.reinstated(number, NOW, "dispute-1"),
         lambda order: asked(order, 1700),
         lambda order: told(order, state=RefundState.DONE, total=Money(2000, "CNY")),
         lambda order: order.gone(NOW),

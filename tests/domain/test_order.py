@@ -1045,6 +1045,20 @@ def test_what_is_delivered_and_contested_stays_where_it_is(status: Status, revea
     assert back.reinstated(PAYMENT_ID, NOW + 1) is back
 
 
+@pytest.mark.parametrize("status", [Status.PAID, Status.DELIVERED])
+@pytest.mark.parametrize("first", ["opened", "won"])
+def test_that_a_dispute_was_opened_is_no_news_once_it_was_won(status: Status, first: str) -> None:
+    """Notices come in any order, for days, and again."""
+    before = in_status(status)
+    opened = before.charged_back(PAYMENT_ID, NOW, "dispute-1") if first == "opened" else before
+    won = opened.reinstated(PAYMENT_ID, NOW, "dispute-1")
+    assert (won.status, won.contested, won.version > before.version) == (status, False, True)
+    assert won.charged_back(PAYMENT_ID, NOW, "dispute-1") is won
+    assert won.reinstated(PAYMENT_ID, NOW, "dispute-1") is won
+    assert won.charged_back(PAYMENT_ID, NOW, "dispute-2").contested, "another is another"
+    assert won.charged_back(PAYMENT_ID, NOW).contested, "and so is that it was lost after all"
+
+
 @pytest.mark.parametrize("status", [Status.PENDING_PAYMENT, Status.PAYMENT_FAILED, Status.CLOSED])
 def test_a_charge_back_of_what_never_came_is_nothing(status: Status) -> None:
     order = in_status(status)

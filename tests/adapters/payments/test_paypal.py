@@ -710,6 +710,13 @@ def test_other_events_are_what_paypal_means_by_them(event: str, kind: EventKind,
     assert (told.payment_id, told.kind, told.amount) == (PAYMENT_ID, kind, None)
 
 
+def test_a_dispute_has_a_number_when_it_is_opened_and_when_it_is_won(there: Simulator) -> None:
+    captured(there)
+    opened, won, lost = (read(there, tell(there, each))[0] for each in ("charged_back", "reinstated", "dispute_lost"))
+    assert opened.dispute is not None
+    assert (won.dispute, lost.dispute) == (opened.dispute, None)
+
+
 def test_a_denied_capture_is_a_failure_too(there: Simulator) -> None:
     captured(there)
     body = tell(there, "failed").body.replace(b"CAPTURE.DECLINED", b"CAPTURE.DENIED")

@@ -382,17 +382,19 @@ def test_what_an_event_comes_to(kind: str, thing: dict[str, Any], said: tuple[An
 
 
 @pytest.mark.parametrize(
-    ("kind", "status", "what"),
+    ("kind", "status", "what", "number"),
     [
-        ("charge.dispute.created", "needs_response", EventKind.CHARGED_BACK),
-        ("charge.dispute.created", "warning_needs_response", EventKind.CHARGED_BACK),
-        ("charge.dispute.closed", "lost", EventKind.CHARGED_BACK),
-        ("charge.dispute.closed", "prevented", EventKind.CHARGED_BACK),
-        ("charge.dispute.closed", "won", EventKind.REINSTATED),
-        ("charge.dispute.closed", "warning_closed", EventKind.REINSTATED),
+        ("charge.dispute.created", "needs_response", EventKind.CHARGED_BACK, "du_1"),
+        ("charge.dispute.created", "warning_needs_response", EventKind.CHARGED_BACK, "du_1"),
+        ("charge.dispute.closed", "lost", EventKind.CHARGED_BACK, None),
+        ("charge.dispute.closed", "prevented", EventKind.CHARGED_BACK, None),
+        ("charge.dispute.closed", "won", EventKind.REINSTATED, "du_1"),
+        ("charge.dispute.closed", "warning_closed", EventKind.REINSTATED, "du_1"),
     ],
 )
-def test_a_dispute_names_only_the_payment_intent(kind: str, status: str, what: EventKind) -> None:
+def test_a_dispute_names_only_the_payment_intent_and_itself(
+    kind: str, status: str, what: EventKind, number: str | None
+) -> None:
     dispute = {
         "id": "du_1",
         "amount": 990,
@@ -401,7 +403,8 @@ def test_a_dispute_names_only_the_payment_intent(kind: str, status: str, what: E
         "metadata": {},
         "status": status,
     }
-    assert read(signed(event(kind, dispute))) == [PaymentEvent(None, what, provider_ref=INTENT, account="test")]
+    said = PaymentEvent(None, what, provider_ref=INTENT, account="test", dispute=number)
+    assert read(signed(event(kind, dispute))) == [said]
 
 
 @pytest.mark.parametrize(

@@ -233,6 +233,7 @@ def _settling(payment: Payment) -> dict[str, Any]:
         "was": payment.was.value if payment.was else None,
         "refunds": payment.refunds or None,
         "kept": payment.kept or None,
+        "won": list(payment.won) or None,
     }
 
 
@@ -363,6 +364,7 @@ def _payment(payment: Any, currency: str) -> Payment:
         tuple(_refund(each) for each in payment.refunds or ()),
         bool(payment.kept),
         payment.way,
+        tuple(payment.won or ()),
     )
 
 

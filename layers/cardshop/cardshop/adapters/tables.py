@@ -89,6 +89,7 @@ class PaymentMap(MapAttribute[str, Any]):
     refunds: Any = ListAttribute(of=RefundMap, null=True)
     kept = BooleanAttribute(null=True)
     way = UnicodeAttribute(null=True)
+    won: Any = ListAttribute(of=UnicodeAttribute, null=True)
 
 
 class ChangeMap(MapAttribute[str, Any]):

@@ -344,20 +344,28 @@ class Order:
         payments = self._with(replace(payment, state=PaymentState.REFUNDED))
         return self._changed(at, PROVIDER, what="payment_refunded", payments=payments)
 
-    def charged_back(self, payment_id: str, at: int) -> Order:
-        """The payer contests it, or has taken it back: what is not delivered yet will not be."""
+    def charged_back(self, payment_id: str, at: int, dispute: str | None = None) -> Order:
+        """The payer contests it, or has taken it back: what is not delivered yet will not be. That a `dispute` was
+        opened which the shop has won by now is old news.
+        """
         payment = self.payment(payment_id)
         if payment is None or payment.paid is None or payment.state is PaymentState.CHARGED_BACK:
+            return self
+        if dispute in payment.won:
             return self
         contested = replace(payment, state=PaymentState.CHARGED_BACK, was=payment.judged)
         return self._moved([contested], at, PROVIDER, "payment_charged_back")
 
-    def reinstated(self, payment_id: str, at: int) -> Order:
-        """The contest was decided for the shop."""
+    def reinstated(self, payment_id: str, at: int, dispute: str | None = None) -> Order:
+        """The contest was decided for the shop. It may be heard before anything else of the `dispute` is."""
         payment = self.payment(payment_id)
-        if payment is None or payment.state is not PaymentState.CHARGED_BACK:
+        if payment is None or payment.paid is None:
             return self
-        back = replace(payment, state=payment.judged, was=None).with_refunds(payment.refunds)
+        new = dispute is not None and dispute not in payment.won
+        won = replace(payment, won=(*payment.won, dispute)) if dispute is not None and new else payment
+        if payment.state is not PaymentState.CHARGED_BACK:
+            return self._changed(at, PROVIDER, what="payment_reinstated", payments=self._with(won)) if new else self
+        back = replace(won, state=payment.judged, was=None).with_refunds(payment.refunds)
         return self._moved([back], at, PROVIDER, "payment_reinstated")
 
     def kept(self, payment_id: str, at: int, actor: Actor) -> Order:

@@ -101,6 +101,7 @@ class Payment:
     refunds: tuple[Refund, ...] = ()
     kept: bool = False  # an operator decided that its surplus, or an odd payment, stays
     way: str | None = None  # how it is paid (`Terms.ways`), where a payment is bound to that
+    won: tuple[str, ...] = ()  # disputes that were decided for the shop, by the provider's numbers
 
     @property
     def judged(self) -> PaymentState:
@@ -204,6 +205,7 @@ class PaymentEvent:
     provider_ref: str | None = None
     account: str | None = None
     refund: RefundWord | None = None
+    dispute: str | None = None  # the provider's number of one that is opened, or was decided for the shop
 
     @property
     def paid(self) -> bool:

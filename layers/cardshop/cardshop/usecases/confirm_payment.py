@@ -150,11 +150,11 @@ class ConfirmPayment:
         if payment.state in UNSETTLED:
             raise UnknownPayment("its money is not known yet")  # the notice of it is on its way: later, then
         self._note(event.kind, order, payment, channel, event)
-        number = payment.payment_id
+        number, dispute = payment.payment_id, event.dispute
         if event.kind is EventKind.CHARGED_BACK:
-            order = change(self.orders, order.trade_id, lambda there: there.charged_back(number, self.clock()))
+            order = change(self.orders, order.trade_id, lambda there: there.charged_back(number, self.clock(), dispute))
         else:
-            order = change(self.orders, order.trade_id, lambda there: there.reinstated(number, self.clock()))
+            order = change(self.orders, order.trade_id, lambda there: there.reinstated(number, self.clock(), dispute))
         self.refund.finish(order)
         return Outcome.CONTESTED
 

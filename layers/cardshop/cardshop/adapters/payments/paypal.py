@@ -562,7 +562,7 @@ def _events(told: Mapping[str, Any]) -> list[PaymentEvent]:
         reference = _refunded(resource) or _number(resource, "id")
         found = [PaymentEvent(_named(resource), EventKind.CHARGED_BACK, provider_ref=reference)]
     elif name == "CUSTOMER.DISPUTE.CREATED":
-        found = _of_a_dispute(EventKind.CHARGED_BACK, wire.part(told, "resource"))
+        found = _of_a_dispute(EventKind.CHARGED_BACK, wire.part(told, "resource"), opened=True)
     elif name == "CUSTOMER.DISPUTE.RESOLVED":
         kind = _OUTCOMES.get(wire.optional_text(told, "resource", "dispute_outcome", "outcome_code") or "")
         found = _of_a_dispute(kind, wire.part(told, "resource")) if kind else []
@@ -593,13 +593,15 @@ def _of_a_refund(told: Mapping[str, Any]) -> PaymentEvent:
     return PaymentEvent(payment, EventKind.REFUNDED, provider_ref=capture, refund=word)
 
 
-def _of_a_dispute(kind: EventKind, told: Mapping[str, Any]) -> list[PaymentEvent]:
+def _of_a_dispute(kind: EventKind, told: Mapping[str, Any], *, opened: bool = False) -> list[PaymentEvent]:
+    number = wire.optional_text(told, "dispute_id") if opened or kind is EventKind.REINSTATED else None
     return [
         PaymentEvent(
             wire.optional_text(each, "custom") or wire.optional_text(each, "invoice_number") or None,
             kind,
             provider_ref=_number(each, "seller_transaction_id"),
             account=wire.optional_text(each, "seller", "merchant_id"),
+            dispute=number,
         )
         for each in _objects(told, "disputed_transactions")
     ]

@@ -405,13 +405,18 @@ def _charge_refunded(charge: dict[str, Any]) -> PaymentEvent | None:
 def _disputed(dispute: dict[str, Any]) -> PaymentEvent | None:
     """An inquiry too, though no money has gone yet: the payer contests it."""
     intent = wire.optional_text(dispute, "payment_intent")
-    return None if intent is None else PaymentEvent(None, EventKind.CHARGED_BACK, provider_ref=intent)
+    if intent is None:
+        return None
+    number = wire.optional_text(dispute, "id")
+    return PaymentEvent(None, EventKind.CHARGED_BACK, provider_ref=intent, dispute=number)
 
 
 def _dispute_closed(dispute: dict[str, Any]) -> PaymentEvent | None:
     said = _disputed(dispute)
     kept = wire.text(dispute, "status") in ("won", "warning_closed")
-    return replace(said, kind=EventKind.REINSTATED) if said is not None and kept else said
+    if said is None or kept:
+        return said and replace(said, kind=EventKind.REINSTATED)
+    return replace(said, dispute=None)  # lost, whatever was decided before
 
 
 _READERS: dict[str, Callable[[dict[str, Any]], PaymentEvent | None]] = {
