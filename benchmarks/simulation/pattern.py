@@ -162,9 +162,13 @@ COMPLETE = Step("complete_trade", (_INVOKE, _READ_ORDER, _write_order(Use("order
 RECORD_CHANGE = Step("record_events", (Call("PutItem", (Use("timeline", TRADE, writes=1),)),))
 RECORD_HOLDING = Step("record_events", (*RECORD_CHANGE.calls, Call("PutItem", (Use("holdings", LANE, writes=1),))))
 #: Nobody listens, or a few: what they are told is no call of AWS's storage, and takes as long as the slowest line.
-PUSH_SHOP = Call("Query", (Use("connections", FEED, reads=1),))  # once a batch of changes
-PUSH_ORDER = Call("Query", (Use("connections", TRADE, reads=1),))
-PUSH = Step("push_changes", (PUSH_ORDER, PUSH_SHOP))
+PUSH = Step(
+    "push_changes",
+    (
+        Call("Query", (Use("connections", TRADE, reads=1),)),
+        Call("Query", (Use("connections", FEED, reads=1),)),  # once a batch of changes
+    ),
+)
 COUNT = Step(
     "count_stock",
     (

@@ -57,6 +57,11 @@ def test_the_api_gets_what_it_reads_and_a_holders_answer_is_only_the_holders() -
     assert "Host" not in forwarding["Headers"], "the gateway knows itself by its own name only"
 
 
+def test_an_error_is_of_its_moment() -> None:
+    kept = {each["ErrorCode"]: each["ErrorCachingMinTTL"] for each in _DISTRIBUTION["CustomErrorResponses"]}
+    assert kept == dict.fromkeys((500, 502, 503, 504), 0)
+
+
 def test_only_the_distribution_and_the_functions_know_its_secret() -> None:
     (header,) = _ORIGINS["api"]["OriginCustomHeaders"]
     secret = {"Fn::Sub": "{{resolve:secretsmanager:${EdgeSecret}:SecretString:::${EdgeSecretVersion}}}"}

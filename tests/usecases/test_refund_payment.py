@@ -489,24 +489,27 @@ def test_every_part_of_the_price_goes_back_and_all_at_once(shop: Shop) -> None:
     assert (shop.bank.sent_of(PAYMENT_ID), shop.bank.sent_of(SECOND_ID)) == (900, 90)
 
 
-def test_stock_is_not_given_for_what_is_left_when_a_part_of_the_price_could_not_go_back(shop: Shop) -> None:
+def test_stock_is_not_given_for_what_is_left_when_a_part_of_the_price_could_not_go_back(
+    shop: Shop, fill: FillOrders
+) -> None:
     """The first part has come back, the second has gone: what is left is an operator's task, and then it is over."""
     in_two_parts(shop)
     shop.bank.returned.add(FIRST)
     order = ladder(shop)
     assert (order.status, order.half_gone) == (Status.AWAITING_STOCK, True)
     shop.sells(SKU, 1, PRICE)
-    fill = FillOrders(shop.orders, shop.stock, shop.catalogue, shop.machine, AFTER_SALE_MS, shop.clock)
     assert (fill.finds(the(shop)), fill.one(TRADE_ID)) == (False, False)
     order, _ = refunds(shop).done_by_hand(TRADE_ID, PAYMENT_ID, None, "wallet-1", OPERATOR)
     assert order.status is Status.REFUNDED
 
 
-def test_a_part_that_an_operator_sends_back_of_the_price_does_not_keep_stock_from_it(shop: Shop) -> None:
+def test_a_part_that_an_operator_sends_back_of_the_price_does_not_keep_stock_from_it(
+    shop: Shop, fill: FillOrders
+) -> None:
     bought(shop, awaiting)
     back(shop, 90)
     shop.sells(SKU, 1, PRICE)
-    assert FillOrders(shop.orders, shop.stock, shop.catalogue, shop.machine, AFTER_SALE_MS, shop.clock).one(TRADE_ID)
+    assert fill.one(TRADE_ID)
 
 
 def test_a_kept_part_of_a_contested_price_does_not_keep_the_trade_from_its_end(shop: Shop) -> None:

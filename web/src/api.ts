@@ -33,6 +33,9 @@ export class Problem extends Error {
   }
 }
 
+/** What was thrown, as a page tells it. */
+export const problemOf = (error: unknown): Problem => (error instanceof Problem ? error : new Problem("broken"));
+
 /** The server's clock minus this machine's, in milliseconds. */
 export const clockOffset = signal(0);
 

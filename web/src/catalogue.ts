@@ -2,7 +2,7 @@
 
 import { signal } from "@preact/signals";
 import * as api from "./api";
-import { Problem } from "./api";
+import { type Problem, problemOf } from "./api";
 import type { Channel, Product, Terminal } from "./shapes";
 import * as store from "./store";
 
@@ -28,7 +28,7 @@ export async function load(): Promise<void> {
     void store.keepCatalogue(products.value);
   } catch (error) {
     await remembered;
-    problem.value = error instanceof Problem ? error : new Problem("broken");
+    problem.value = problemOf(error);
   } finally {
     loading.value = false;
   }

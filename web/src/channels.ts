@@ -2,7 +2,7 @@
 
 import { signal } from "@preact/signals";
 import * as api from "./api";
-import { Problem } from "./api";
+import { type Problem, problemOf } from "./api";
 import type { Channel } from "./shapes";
 import { t } from "./words";
 
@@ -14,7 +14,7 @@ export async function load(): Promise<void> {
   try {
     channels.value = await api.channels();
   } catch (error) {
-    problem.value = error instanceof Problem ? error : new Problem("broken");
+    problem.value = problemOf(error);
   }
 }
 

@@ -2,7 +2,7 @@
 
 import { type Signal, signal } from "@preact/signals";
 import * as api from "./api";
-import { Problem } from "./api";
+import { Problem, problemOf } from "./api";
 import * as merge from "./merge";
 import { follow, type Mode } from "./push";
 import type { Order, Session } from "./shapes";
@@ -41,7 +41,7 @@ export function watch(tradeId: string): Trade {
     const known = kept.value;
     if (!known) return false;
     const told = await api.order(tradeId, known.token, tag(known.order)).catch((problem: unknown) => {
-      failed.value = problem instanceof Problem ? problem : new Problem("broken");
+      failed.value = problemOf(problem);
       throw problem;
     });
     failed.value = undefined;

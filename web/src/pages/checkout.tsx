@@ -4,7 +4,7 @@ import { useSignal } from "@preact/signals";
 import { useLocation } from "preact-iso";
 import { useEffect, useRef } from "preact/hooks";
 import * as api from "../api";
-import { Problem } from "../api";
+import { type Problem, problemOf } from "../api";
 import * as attempts from "../attempt";
 import { Field, focusWrong } from "../parts/field";
 import { Emblem } from "../parts/emblem";
@@ -49,7 +49,7 @@ export default function Checkout({ sku, query }: { sku: string; query: Record<st
       route(`/orders/${placed.trade_id}`, true);
       scrollTo(0, 0);
     } catch (error) {
-      const told = error instanceof Problem ? error : new Problem("broken");
+      const told = problemOf(error);
       if (told.open) button.current?.focus(); // what can be done now is to go on: the rest stands as it was sent
       else attempts.end(sku); // refused whole: nothing was written
       refused.value = told;

@@ -3,7 +3,7 @@
 import { useSignal } from "@preact/signals";
 import { useLocation } from "preact-iso";
 import * as api from "../api";
-import { Problem } from "../api";
+import { type Problem, problemOf } from "../api";
 import { Field, focusWrong } from "../parts/field";
 import { Heading } from "../parts/heading";
 import { useTitle } from "../parts/hooks";
@@ -36,7 +36,7 @@ export default function Find({ query }: { query: Record<string, string> }) {
       await adopt(found.trade_id, found.token);
       route(`/orders/${found.trade_id}`);
     } catch (error) {
-      problem.value = error instanceof Problem ? error : new Problem("broken");
+      problem.value = problemOf(error);
       finding.value = false;
     }
   };

@@ -4,7 +4,7 @@ import { useSignal } from "@preact/signals";
 import { useLocation } from "preact-iso";
 import { useEffect } from "preact/hooks";
 import * as api from "../api";
-import { Problem } from "../api";
+import { type Problem, problemOf } from "../api";
 import { Heading } from "../parts/heading";
 import { useTitle } from "../parts/hooks";
 import { ProblemState, State } from "../parts/state";
@@ -25,7 +25,7 @@ export default function HandOff() {
       await adopt(taken.trade_id, taken.token);
       route(`/orders/${taken.trade_id}`, true);
     } catch (error) {
-      problem.value = error instanceof Problem ? error : new Problem("broken");
+      problem.value = problemOf(error);
     }
   };
 

@@ -3,8 +3,8 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import * as api from "../api";
-import { Problem } from "../api";
-import { online } from "../online";
+import { type Problem, problemOf } from "../api";
+import { online, outdated } from "../online";
 import { announce } from "../parts/announce";
 import { Cards, copy } from "../parts/cards";
 import { Dialog, Sure } from "../parts/dialog";
@@ -19,7 +19,7 @@ import { ProblemNote, ProblemState, State } from "../parts/state";
 import { Stepper } from "../parts/stepper";
 import { Payments, Timeline } from "../parts/timeline";
 import type { Order } from "../shapes";
-import { age, money, moment, practise, times } from "../show";
+import { money, moment, practise, times } from "../show";
 import { standing, steps } from "../steps";
 import { type KeptOrder, remembers } from "../store";
 import { type Trade, watch } from "../trades";
@@ -94,12 +94,12 @@ export default function OrderPage({ trade: tradeId }: { trade: string }) {
 function Stale({ kept: { seen_at, order }, live }: { kept: KeptOrder; live: boolean }) {
   const words = t().offline;
   if (!order || !seen_at || live) return null;
-  const old = age(seen_at);
-  if (online.value && !old) return null;
+  const old = outdated(seen_at);
+  if (!old) return null;
   return (
     <p class="note warn" role="status">
       {!online.value && <strong>{words.now} </strong>}
-      {words.order(old ?? words.recent)}
+      {words.order(old)}
     </p>
   );
 }
@@ -186,7 +186,7 @@ function Actions({ trade, order, token }: { trade: Trade; order: Order; token: s
     try {
       await what(order.trade_id, token);
     } catch (error) {
-      problem.value = error instanceof Problem ? error : new Problem("broken");
+      problem.value = problemOf(error);
     }
     await trade.refresh().catch(() => undefined);
     busy.value = false;

@@ -2,7 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { online } from "../online";
+import { online, outdated } from "../online";
 import { tell } from "../parts/announce";
 import { Sure } from "../parts/dialog";
 import { Heading, refocus } from "../parts/heading";
@@ -10,7 +10,7 @@ import { useTitle } from "../parts/hooks";
 import { Icon } from "../parts/icons";
 import { State } from "../parts/state";
 import { Stamp } from "../parts/stamp";
-import { age, moment, money } from "../show";
+import { moment, money } from "../show";
 import * as store from "../store";
 import { reconcile } from "../trades";
 import { t } from "../words";
@@ -108,8 +108,7 @@ export default function Orders() {
 function Row({ kept: { trade_id, order, seen_at, added_at } }: { kept: store.KeptOrder }) {
   const words = t();
   const first = order?.items[0];
-  const old = seen_at && age(seen_at); // once the server has vouched for it, it is not
-  const stale = old || (!online.value && seen_at && words.offline.recent);
+  const stale = seen_at && outdated(seen_at);
   return (
     <a href={`/orders/${trade_id}`}>
       <span class="order-what">

@@ -6,7 +6,7 @@
 import { type Signal, useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import * as api from "../api";
-import { Problem } from "../api";
+import { type Problem, problemOf } from "../api";
 import * as box from "../box";
 import type { Card, Order } from "../shapes";
 import * as store from "../store";
@@ -48,7 +48,7 @@ export function Cards({ order, token }: { order: Order; token: string }) {
     try {
       cards.value = await api.cards(order.trade_id, token);
     } catch (error) {
-      problem.value = error instanceof Problem ? error : new Problem("broken");
+      problem.value = problemOf(error);
     }
     opening.value = false;
   };

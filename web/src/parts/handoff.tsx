@@ -1,7 +1,7 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import * as api from "../api";
-import { Problem } from "../api";
+import { type Problem, problemOf } from "../api";
 import { clock } from "../show";
 import { t } from "../words";
 import { copy } from "./cards";
@@ -21,7 +21,7 @@ export function HandOffCode({ tradeId, token }: { tradeId: string; token: string
     try {
       given.value = await api.handOff(tradeId, token);
     } catch (error) {
-      problem.value = error instanceof Problem ? error : new Problem("broken");
+      problem.value = problemOf(error);
     }
   };
   useEffect(() => {

@@ -3,7 +3,7 @@
 import { useComputed, useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import * as api from "../api";
-import { Problem } from "../api";
+import { type Problem, problemOf } from "../api";
 import { called, load } from "../channels";
 import type { Order, Session } from "../shapes";
 import { clock, money } from "../show";
@@ -49,7 +49,7 @@ export function Pay({ trade, order, token, kept }: { trade: Trade; order: Order;
       choosing.value = false;
       goOn();
     } catch (error) {
-      problem.value = error instanceof Problem ? error : new Problem("broken");
+      problem.value = problemOf(error);
     }
     opening.value = false;
     await trade.refresh().catch(() => undefined);

@@ -184,6 +184,9 @@ class Order:
         paid = (each.judged in FUNDING and each.state is not PaymentState.CHARGED_BACK for each in self.payments)
         return any(paid) and any(payment.left for payment in self.price_paid)
 
+    def is_payable(self, at: int) -> bool:
+        return self.status is Status.PENDING_PAYMENT and at < self.expires_at
+
     @property
     def amount_due(self) -> Money:
         """What is still to be paid: the amount without what short payments brought."""
@@ -361,10 +364,12 @@ class Order:
         payment = self.payment(payment_id)
         if payment is None or payment.paid is None:
             return self
-        new = dispute is not None and dispute not in payment.won
-        won = replace(payment, won=(*payment.won, dispute)) if dispute is not None and new else payment
+        won = payment
+        if dispute is not None and dispute not in payment.won:
+            won = replace(payment, won=(*payment.won, dispute))
         if payment.state is not PaymentState.CHARGED_BACK:
-            return self._changed(at, PROVIDER, what="payment_reinstated", payments=self._with(won)) if new else self
+            payments = self._with(won)
+            return self if won is payment else self._changed(at, PROVIDER, what="payment_reinstated", payments=payments)
         back = replace(won, state=payment.judged, was=None).with_refunds(payment.refunds)
         return self._moved([back], at, PROVIDER, "payment_reinstated")
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from cardshop.domain.errors import NotPayable, PaymentSpent, TooManyPayments
 from cardshop.domain.order import Actor, Order
 from cardshop.domain.payment import Payment, PaymentSession, PaymentState
-from cardshop.domain.trade import Status
 from cardshop.ports import Clock, Orders
 from cardshop.usecases.change import change
 from cardshop.usecases.open_payment import OpenPayment, Payer
@@ -40,7 +39,7 @@ class PayOrder:
         configured = self.open.channel(channel)
 
         def decide(order: Order) -> Order:
-            if order.status is not Status.PENDING_PAYMENT or self.clock() >= order.expires_at:
+            if not order.is_payable(self.clock()):
                 raise NotPayable(f"the order is {order.status}, or its window is over")
             payer = self._payer(order, actor, openid)
             way = self.open.way(configured, payer)

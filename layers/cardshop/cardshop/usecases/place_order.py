@@ -26,7 +26,6 @@ from cardshop.domain.money import Money
 from cardshop.domain.order import Actor, Line, Order
 from cardshop.domain.payment import Channel, Payment, PaymentSession, PaymentState, payment_id
 from cardshop.domain.product import Product
-from cardshop.domain.trade import Status
 from cardshop.ports import CardPool, CardTaken, Catalogue, Clock, OrderExists, Orders
 from cardshop.usecases.open_payment import OpenPayment, Payer
 from cardshop.usecases.pick_cards import TooFew, pick
@@ -97,8 +96,7 @@ class PlaceOrder:
 
         None too for one that cannot be paid any more, whose request comes again: no page is opened for that.
         """
-        payable = order.status is Status.PENDING_PAYMENT and self.clock() < order.expires_at
-        if not payable or order.payments[-1].state is not PaymentState.OPEN:
+        if not order.is_payable(self.clock()) or order.payments[-1].state is not PaymentState.OPEN:
             return None
         try:
             return self.open(order, order.payments[-1], payer)

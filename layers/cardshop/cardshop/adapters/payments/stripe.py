@@ -414,8 +414,10 @@ def _disputed(dispute: dict[str, Any]) -> PaymentEvent | None:
 def _dispute_closed(dispute: dict[str, Any]) -> PaymentEvent | None:
     said = _disputed(dispute)
     kept = wire.text(dispute, "status") in ("won", "warning_closed")
-    if said is None or kept:
-        return said and replace(said, kind=EventKind.REINSTATED)
+    if said is None:
+        return None
+    if kept:
+        return replace(said, kind=EventKind.REINSTATED)
     return replace(said, dispute=None)  # lost, whatever was decided before
 
 
